@@ -1,0 +1,1 @@
+"""A sweep being executed: spec, plan, executor, store."""

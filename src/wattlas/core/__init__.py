@@ -1,0 +1,1 @@
+"""Units, errors, clocks and content ids: what every other layer stands on."""

@@ -1,0 +1,1 @@
+"""The formats: run records in, tables out."""

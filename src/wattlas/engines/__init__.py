@@ -1,0 +1,1 @@
+"""Training data, its encoding, and the engines that train on it."""

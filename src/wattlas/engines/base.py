@@ -1,0 +1,110 @@
+"""What an engine is given and what it gives back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wattlas.networks.network import Network
+
+Loss = Literal["mean_squared_error", "binary_crossentropy", "categorical_crossentropy"]
+# Adam divides by sqrt(v) + epsilon. `keras` adds epsilon before the bias correction of v is applied, `standard`
+# (Kingma and Ba, algorithm 1) after it. The paper's stack is Keras.
+EpsilonConvention = Literal["keras", "standard"]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """An encoded dataset, split. Arrays are row-major float32: x (n, n_inputs), y (n, n_outputs)."""
+
+    name: str
+    loss: Loss
+    x_train: NDArray[np.float32]
+    y_train: NDArray[np.float32]
+    x_test: NDArray[np.float32]
+    y_test: NDArray[np.float32]
+    fingerprint: str
+
+    @property
+    def n_inputs(self) -> int:
+        """Network inputs after encoding."""
+        return int(self.x_train.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        """Network outputs."""
+        return int(self.y_train.shape[1])
+
+    @property
+    def n_observations(self) -> int:
+        """Rows of both splits together."""
+        return len(self.x_train) + len(self.x_test)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Every choice of a training but the network, the data and the seed."""
+
+    epochs: int
+    batch_size: int = 256
+    learning_rate: float = 1e-4
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-7
+    epsilon_convention: EpsilonConvention = "keras"
+    evaluate_test: bool = True
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training did. Epoch arrays have `epochs + 1` entries; entry 0 is before the first step.
+
+    Attributes:
+        train_loss, test_loss: mean loss per datum. The train loss of an epoch is the mean over the epoch's steps
+            as they were taken; entry 0 is the loss of the initial weights.
+        test_accuracy: fraction right, NaN for regression.
+        epoch_end_s: monotonic time at which each epoch was known to be over. Where several epochs run in one
+            call, the times inside the call are interpolated and `epochs_per_call` says so.
+        start_s, end_s: the training window [start, end), monotonic, compile and data transfer excluded.
+        diverged: a loss became NaN or infinite.
+    """
+
+    train_loss: NDArray[np.float64]
+    test_loss: NDArray[np.float64]
+    test_accuracy: NDArray[np.float64]
+    epoch_end_s: NDArray[np.float64]
+    start_s: float
+    end_s: float
+    diverged: bool
+    epochs_per_call: int
+    padded_rows_per_epoch: int
+
+
+class CompiledTraining(Protocol):
+    """A training that is ready to start: compiled, the data in place."""
+
+    compile_start_s: float
+    compile_end_s: float
+
+    def run(self, seed: int, on_epochs: Callable[[int], None] | None = None) -> TrainingResult:
+        """Train from the weights of `seed`; the same seed gives the same losses bit for bit.
+
+        `on_epochs` is called with the number of epochs done after each call into the engine.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Something that trains fully connected networks."""
+
+    name: str
+
+    def versions(self) -> Mapping[str, str]:
+        """Library versions, layout and whatever else changes the energy of the same training."""
+        ...
+
+    def compile(self, network: Network, data: TrainingData, config: TrainingConfig) -> CompiledTraining:
+        """Make a training ready, outside of any energy window."""
+        ...

@@ -1,0 +1,1 @@
+"""What a machine is: processors, caches, memory; and a catalogue of known ones."""

@@ -1,0 +1,80 @@
+"""A machine as the energy model and the reports see it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Device = Literal["cpu", "gpu"]
+
+
+@dataclass(frozen=True)
+class CacheLevel:
+    """One level of a memory hierarchy; `units` of them in the whole machine, each of `capacity_bytes`.
+
+    `kind` is `data`, `instruction`, `unified` or `memory` (the last level, RAM or device memory).
+    """
+
+    name: str
+    level: int
+    kind: str
+    capacity_bytes: int
+    units: int
+
+
+@dataclass(frozen=True)
+class Processor:
+    """A kind of CPU; `cores` are physical cores over all its `sockets`."""
+
+    model: str
+    sockets: int
+    cores: int
+    tdp_w: float | None = None
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A kind of GPU, `count` of them, with the levels of one kind of memory hierarchy over all of them."""
+
+    model: str
+    count: int
+    memory_bytes: int
+    levels: tuple[CacheLevel, ...] = ()
+    tdp_w: float | None = None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine: what it has, what it draws when idle and at most, and where each fact comes from.
+
+    `provenance` maps a field (`caches`, `idle_power_w`, …) to its source. `device` says which of its
+    processors trains: the hierarchy that working sets are placed in. Powers are at the node, in W;
+    `u_power_relative` is their relative standard uncertainty.
+    """
+
+    name: str
+    processors: tuple[Processor, ...]
+    caches: tuple[CacheLevel, ...]
+    memory_bytes: int
+    gpus: tuple[Gpu, ...] = ()
+    virtual: bool = False
+    device: Device = "cpu"
+    idle_power_w: float | None = None
+    peak_power_w: float | None = None
+    u_power_relative: float | None = None
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def cores(self) -> int:
+        """Physical cores over all processors."""
+        return sum(p.cores for p in self.processors)
+
+    @property
+    def hierarchy(self) -> tuple[CacheLevel, ...]:
+        """Levels that data passes, nearest first, memory last, of the device that trains."""
+        if self.device == "gpu":
+            return self.gpus[0].levels
+        data = sorted((c for c in self.caches if c.kind in ("data", "unified")), key=lambda c: c.level)
+        return (
+            *data,
+            CacheLevel("RAM", 1 + max((c.level for c in data), default=0), "memory", self.memory_bytes, 1),
+        )

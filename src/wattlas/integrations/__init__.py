@@ -1,0 +1,1 @@
+"""Callbacks and exporters for other tools."""

@@ -1,0 +1,1 @@
+"""Instruments: one module a backend, a sampler, and measuring sessions."""

@@ -1,0 +1,1 @@
+"""The energy model: size, compute and memory hierarchy to joules."""

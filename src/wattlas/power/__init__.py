@@ -1,0 +1,1 @@
+"""Samples in, joules with their uncertainty out."""

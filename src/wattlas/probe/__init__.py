@@ -1,0 +1,1 @@
+"""Finds out what the machine at hand is, from sysfs."""

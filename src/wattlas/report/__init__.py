@@ -1,0 +1,1 @@
+"""Figures as tables, their drawings, and the one-file HTML report."""
