@@ -62,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         status = group.main(args=arguments, prog_name="wattlas", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except click.ClickException as error:
         where = getattr(error, "ctx", None)
         hint = f"; see '{where.command_path} --help'" if where else ""
@@ -75,15 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        return _fail(
-            f"{error.strerror or error}: {error.filename or 'no file named'}; check the path, its permissions and free space",
-            1,
-        )
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        return _fail(f"{what}; check the path, its permissions and the free space", 1)
     return status if isinstance(status, int) else 0
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"wattlas: {' '.join(message.split())}", file=sys.stderr)
+    click.echo(f"wattlas: {' '.join(message.split())}", err=True)
     return status
 
 

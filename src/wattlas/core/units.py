@@ -83,7 +83,7 @@ def format_duration(duration_s: float) -> str:
     """A duration as a person says it: milliseconds, seconds, or minutes and hours.
 
     >>> format_duration(4000)
-    '1 h 07 min'
+    '1 h 06 min'
     """
     if duration_s < 1:
         return f"{duration_s * 1e3:.3g} ms"

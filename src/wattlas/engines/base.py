@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from wattlas.networks.network import Network
 
 Loss = Literal["mean_squared_error", "binary_crossentropy", "categorical_crossentropy"]
-# Adam divides by sqrt(v) + epsilon. `keras` adds epsilon before the bias correction of v is applied, `standard`
-# (Kingma and Ba, algorithm 1) after it. The paper's stack is Keras.
+# Adam divides by sqrt(v) + epsilon. `keras` adds epsilon before the bias correction of v is applied,
+# `standard` (Kingma and Ba, algorithm 1) after it. The paper's stack is Keras.
 EpsilonConvention = Literal["keras", "standard"]
 
 
@@ -62,8 +62,8 @@ class TrainingResult:
     """What a training did. Epoch arrays have `epochs + 1` entries; entry 0 is before the first step.
 
     Attributes:
-        train_loss, test_loss: mean loss per datum. The train loss of an epoch is the mean over the epoch's steps
-            as they were taken; entry 0 is the loss of the initial weights.
+        train_loss, test_loss: mean loss per datum. The train loss of an epoch is the mean over the epoch's
+            steps as they were taken; entry 0 is the loss of the initial weights.
         test_accuracy: fraction right, NaN for regression.
         epoch_end_s: monotonic time at which each epoch was known to be over. Where several epochs run in one
             call, the times inside the call are interpolated and `epochs_per_call` says so.

@@ -61,7 +61,11 @@ class Meter(Protocol):
         ...
 
     def read(self) -> tuple[Reading, ...]:
-        """One reading a channel, now; raises `MeterRetryError`, `MeterEndedError` or `MeterUnavailableError`."""
+        """One reading a channel, now.
+
+        Raises `MeterRetryError` if the next read may succeed, `MeterEndedError` after the last sample,
+        `MeterUnavailableError` if the meter is lost for good.
+        """
         ...
 
     def close(self) -> None:
