@@ -1,7 +1,7 @@
 """A machine as the energy model and the reports see it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 Device = Literal["cpu", "gpu"]
@@ -47,7 +47,8 @@ class Machine:
     """A machine: what it has, what it draws when idle and at most, and where each fact comes from.
 
     `provenance` maps a field (`caches`, `idle_power_w`, …) to its source. `device` says which of its
-    processors trains: the hierarchy that working sets are placed in. Powers are at the node, in W;
+    processors trains: the hierarchy that working sets are placed in. Powers are at the node, in W: idle, the
+    mean while training (`training_power_w`), and a bound that it does not exceed (`peak_power_w`);
     `u_power_relative` is their relative standard uncertainty.
     """
 
@@ -62,6 +63,7 @@ class Machine:
     peak_power_w: float | None = None
     u_power_relative: float | None = None
     provenance: Mapping[str, str] = field(default_factory=dict)
+    training_power_w: float | None = None
 
     @property
     def cores(self) -> int:
@@ -70,11 +72,22 @@ class Machine:
 
     @property
     def hierarchy(self) -> tuple[CacheLevel, ...]:
-        """Levels that data passes, nearest first, memory last, of the device that trains."""
+        """Levels that data passes, nearest first, memory last, of the device that trains.
+
+        Caches of one level but unlike cores (hybrid CPUs) are one level here: their units together, each with
+        the mean capacity, so that the total stays.
+        """
         if self.device == "gpu":
             return self.gpus[0].levels
-        data = sorted((c for c in self.caches if c.kind in ("data", "unified")), key=lambda c: c.level)
-        return (
-            *data,
-            CacheLevel("RAM", 1 + max((c.level for c in data), default=0), "memory", self.memory_bytes, 1),
-        )
+        merged: dict[int, CacheLevel] = {}
+        for cache in self.caches:
+            if cache.kind not in ("data", "unified"):
+                continue
+            if other := merged.get(cache.level):
+                units = other.units + cache.units
+                total = other.capacity_bytes * other.units + cache.capacity_bytes * cache.units
+                cache = replace(other, capacity_bytes=total // units, units=units)
+            merged[cache.level] = cache
+        data = [merged[level] for level in sorted(merged)]
+        ram = CacheLevel("RAM", 1 + max(merged, default=0), "memory", self.memory_bytes, 1)
+        return (*data, ram)

@@ -51,12 +51,12 @@ def build_networks(
         UnknownNameError: no such shape.
         UsageError: columns of unlike length, or a row that `build_network` would refuse.
     """
-    columns = [list(c) for c in (shapes, depths, sizes, n_inputs, n_outputs)]
-    if len({len(c) for c in columns}) != 1:
-        raise UsageError(
-            f"columns of unlike lengths {[len(c) for c in columns]}; give one entry a network each"
-        )
-    rows = list(zip(*columns, strict=True))
+    names = list(shapes)
+    numbers = [[int(value) for value in column] for column in (depths, sizes, n_inputs, n_outputs)]
+    lengths = [len(names), *(len(column) for column in numbers)]
+    if len(set(lengths)) != 1:
+        raise UsageError(f"columns of unlike lengths {lengths}; give one entry a network each")
+    rows = list(zip(names, *numbers, strict=True))
     groups: dict[tuple[str, int], list[tuple[int, int, int]]] = defaultdict(list)
     for row in dict.fromkeys(rows):
         _check(*row)
@@ -124,16 +124,16 @@ def _search(shape: Shape, depth: int, size: int, n_inputs: int, n_outputs: int) 
 def _search_many(shape: Shape, depth: int, members: list[tuple[int, int, int]]) -> list[Network]:
     """One network a member (size, n_inputs, n_outputs), all of one shape and depth.
 
-    The bisections advance together, over 64-bit integers. Members whose parameter counts could overflow those
-    take the scalar search: counts stay below 2^62 up to the first scale visited, 2^29, and a member for which
-    that scale is too small would go beyond.
+    The bisections advance together, over 64-bit integers. Parameter counts are largest at the first scale
+    visited, 2^29, unless that one is too small: members that need more, or could overflow, go the scalar way.
     """
     first = (1 + LARGEST_SCALE) // 2
+    largest = {
+        (inputs, outputs): Network(shape.name, inputs, shape.widths(first, depth, outputs)).n_parameters
+        for inputs, outputs in {member[1:] for member in members}
+    }
     scalar = [
-        shape.table is None
-        or (inputs + 1 + (depth - 2) * (first + 1) + outputs) * max(first, outputs) >= 2**62
-        or outputs >= first
-        or size >= Network(shape.name, inputs, shape.widths(first, depth, outputs)).n_parameters
+        shape.table is None or size >= largest[inputs, outputs] or largest[inputs, outputs] >= 2**63
         for size, inputs, outputs in members
     ]
     networks: list[Network | None] = [
