@@ -33,11 +33,14 @@ class Processor:
 
 @dataclass(frozen=True)
 class Gpu:
-    """A kind of GPU, `count` of them, with the levels of one kind of memory hierarchy over all of them."""
+    """A kind of GPU, `count` of them, with the levels of one kind of memory hierarchy over all of them.
+
+    `memory_bytes` is that of one, None where it is not known.
+    """
 
     model: str
     count: int
-    memory_bytes: int
+    memory_bytes: int | None
     levels: tuple[CacheLevel, ...] = ()
     tdp_w: float | None = None
 
@@ -55,7 +58,7 @@ class Machine:
     name: str
     processors: tuple[Processor, ...]
     caches: tuple[CacheLevel, ...]
-    memory_bytes: int
+    memory_bytes: int | None
     gpus: tuple[Gpu, ...] = ()
     virtual: bool = False
     device: Device = "cpu"
@@ -75,7 +78,7 @@ class Machine:
         """Levels that data passes, nearest first, memory last, of the device that trains.
 
         Caches of one level but unlike cores (hybrid CPUs) are one level here: their units together, each with
-        the mean capacity, so that the total stays.
+        the mean capacity, so that the total stays. Memory of unknown size is left out.
         """
         if self.device == "gpu":
             return self.gpus[0].levels
@@ -89,5 +92,7 @@ class Machine:
                 cache = replace(other, capacity_bytes=total // units, units=units)
             merged[cache.level] = cache
         data = [merged[level] for level in sorted(merged)]
+        if self.memory_bytes is None:
+            return tuple(data)
         ram = CacheLevel("RAM", 1 + max(merged, default=0), "memory", self.memory_bytes, 1)
         return (*data, ram)

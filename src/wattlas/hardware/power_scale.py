@@ -46,7 +46,7 @@ def modelled_power(machine: Machine) -> ModelledPower:
         return ModelledPower(machine.idle_power_w, loaded, u_relative, provenance)
     if machine.device == "gpu" or machine.cores < 1:
         raise UsageError(
-            f"no idle and loaded power is known for machine {machine.name!r}, and none can be scaled from its "
+            f"no idle and loaded power is known for machine {machine.name!r}, nor can any be scaled from its "
             "cores; declare both in a machine file"
         )
     known = load_machine(SCALED_FROM)
