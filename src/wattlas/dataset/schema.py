@@ -147,6 +147,7 @@ EXPERIMENTS = _schema(
         _KEYS[1],
         *_CONFIGURATION,
         *_PROVENANCE,
+        _field("domain", _S, "what the energy bounds"),
         _field("n_runs", _I8, "runs with status done"),
         _field("n_diverged", _I8, "runs with status diverged"),
         _field("energy_j", _F8, "median over runs", "J"),

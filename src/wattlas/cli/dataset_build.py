@@ -1,0 +1,21 @@
+"""`wattlas dataset build`: the tables of a sweep's store."""
+
+from pathlib import Path
+
+import click
+
+
+@click.command("build", epilog="Example:  wattlas dataset build out/store out/dataset")
+@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("dest", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace DEST if it is there.")
+def command(store: Path, dest: Path, force: bool) -> None:
+    """Make a dataset in DEST from a sweep's STORE: runs, epochs, channels, power, nodes and experiments."""
+    from wattlas.dataset.build import build
+
+    built = build(store, dest, force)
+    click.echo(
+        f"{dest}: {built.runs.height} runs ({', '.join(built.sources) or 'none'}) of "
+        f"{built.experiments.height} experiments",
+        err=True,
+    )
