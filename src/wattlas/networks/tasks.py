@@ -40,10 +40,7 @@ class Task:
 
     def n_test(self, test_fraction: float = 0.2) -> int:
         """Rows of the test split: the fraction, rounded up."""
-        if not 0 <= test_fraction < 1:
-            raise UsageError(f"test fraction {test_fraction} is not in [0, 1); give for example 0.2")
-        # A product such as 0.2 · 15 = 3.0000000000000004 is not a fourth row.
-        return math.ceil(round(self.n_observations * test_fraction, 9))
+        return n_test(self.n_observations, test_fraction)
 
     def n_train(self, test_fraction: float = 0.2) -> int:
         """Rows of the training split."""
@@ -51,17 +48,41 @@ class Task:
 
     def n_train_batches(self, batch_size: int = 256, test_fraction: float = 0.2) -> int:
         """Training steps of an epoch, the last one possibly partial."""
-        return _batches(self.n_train(test_fraction), batch_size)
+        return n_batches(self.n_observations, batch_size, test_fraction)[0]
 
     def n_test_batches(self, batch_size: int = 256, test_fraction: float = 0.2) -> int:
         """Test batches of an epoch, the last one possibly partial."""
-        return _batches(self.n_test(test_fraction), batch_size)
+        return n_batches(self.n_observations, batch_size, test_fraction)[1]
 
 
-def _batches(rows: int, batch_size: int) -> int:
-    if batch_size < 1:
-        raise UsageError(f"batch size is {batch_size}; give a whole number of at least 1")
-    return -(-rows // batch_size)
+def n_test(n_observations: int, test_fraction: float = 0.2) -> int:
+    """Rows of the test split: the fraction, rounded up.
+
+    Raises:
+        UsageError: a fraction outside [0, 1).
+    """
+    if not 0 <= test_fraction < 1:
+        raise UsageError(f"test fraction {test_fraction} is not in [0, 1); give for example 0.2")
+    # A product such as 0.2 · 15 = 3.0000000000000004 is not a fourth row.
+    return math.ceil(round(n_observations * test_fraction, 9))
+
+
+def n_batches(n_observations: int, batch_size: int = 256, test_fraction: float = 0.2) -> tuple[int, int]:
+    """Training steps and test batches of an epoch, the last of each possibly partial.
+
+    Raises:
+        UsageError: a batch size below 1, no row to train on, or a fraction outside [0, 1).
+
+    >>> n_batches(15000)
+    (47, 12)
+    """
+    held_out = n_test(n_observations, test_fraction)
+    if batch_size < 1 or n_observations - held_out < 1:
+        raise UsageError(
+            f"{n_observations} observations, {held_out} of them for testing, make no batch of {batch_size}; "
+            "give more observations and a batch size of at least 1"
+        )
+    return -(-(n_observations - held_out) // batch_size), -(-held_out // batch_size)
 
 
 # Rows, features and classes: PMLB. Verified input and output counts: 65 exact parameter counts in the
