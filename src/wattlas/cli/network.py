@@ -184,7 +184,8 @@ def _show(facts: dict[str, Any]) -> None:
         "shape": f"{facts['shape']}, depth {facts['depth']}"
         + (", with residual connections" if facts["residual"] else ""),
         "widths": f"{facts['n_inputs']} inputs → " + " ".join(map(str, facts["widths"])),
-        "parameters": f"{facts['n_parameters']:,}, {facts['relative_size_error']:.2%} off size {facts['size']:,}",
+        "parameters": f"{facts['n_parameters']:,}, "
+        f"{facts['relative_size_error']:.2%} off size {facts['size']:,}",
         "forward": format_si(facts["forward_flops"], "FLOP") + " per datum (a multiply-accumulate is 1)",
         "backward": format_si(facts["backward_flops"], "FLOP") + " per datum",
         "epoch": format_si(facts["flops_per_datum"], "FLOP")
