@@ -113,7 +113,7 @@ def caches(cpu_dir: Path, online: frozenset[int]) -> tuple[tuple[CacheLevel, ...
         if sum(len(cpus) for _, cpus in shares) != len(covered):
             left_out[label] = "its CPUs disagree on who shares it"
         # A CPU whose files are broken may have one more of any cache that no other CPU shares with it.
-        for cpu in broken.keys() - covered:
+        for cpu in sorted(broken.keys() - covered):
             left_out.setdefault(label, broken[cpu])
         if label in left_out:
             continue
