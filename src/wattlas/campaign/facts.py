@@ -2,8 +2,8 @@
 
 from wattlas.campaign.spec import DatasetTable, SweepSpec
 from wattlas.engines.base import TrainingData
-from wattlas.engines.data import load_training_data
-from wattlas.networks.tasks import PAPER_TASKS, Task
+from wattlas.engines.data import data_task, load_training_data
+from wattlas.networks.tasks import Task
 
 
 def load_data(table: DatasetTable, test_fraction: float) -> TrainingData:
@@ -12,25 +12,24 @@ def load_data(table: DatasetTable, test_fraction: float) -> TrainingData:
     Raises:
         DataError: the data cannot be read, or do not arrive with an installed package.
     """
+    return load_training_data(_source(table), test_fraction=test_fraction)
+
+
+def _source(table: DatasetTable) -> str | dict[str, str | None]:
     if table.path is None:
-        return load_training_data(table.name, test_fraction=test_fraction)
-    source = {"name": table.name, "path": table.path, "target": table.target, "loss": table.loss}
-    return load_training_data(source, test_fraction=test_fraction)
+        return table.name
+    return {"name": table.name, "path": table.path, "target": table.target, "loss": table.loss}
 
 
 def dataset_facts(spec: SweepSpec) -> dict[str, Task]:
     """Facts of every dataset of the spec, by name.
 
-    The paper's datasets are known without their data, so that a sweep over them can be planned anywhere; any
-    other is loaded.
+    Known names are planned without their data; a file is read.
+
+    Raises:
+        DataError: a file cannot be read as a table.
     """
-    facts = {}
-    for table in spec.datasets:
-        if table.path is None and table.name in PAPER_TASKS:
-            facts[table.name] = PAPER_TASKS[table.name]
-        else:
-            facts[table.name] = task_of(load_data(table, spec.training.test_fraction))
-    return facts
+    return {table.name: data_task(_source(table)) for table in spec.datasets}
 
 
 def task_of(data: TrainingData) -> Task:

@@ -1,7 +1,7 @@
 """From a spec to the runs it asks for: full factorial, one experiment per distinct network, shuffled."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -90,13 +90,11 @@ def make_plan(spec: SweepSpec, facts: Mapping[str, Task], machine: str) -> Plan:
         for size in spec.networks.target_sizes
     ]
     training = spec.training.model_dump() | {"engine": spec.engine.name, "threads": spec.engine.threads}
+    built = iter(_build_all(spec, facts, combinations))
     for table in spec.datasets:
         task = facts[table.name]
-        shapes, depths, sizes = zip(*combinations, strict=True)
-        n = len(combinations)
-        built = build_networks(shapes, depths, sizes, [task.n_inputs] * n, [task.n_outputs] * n)
         common = training | _identity(table, task)
-        for (shape, depth, size), network in zip(combinations, built, strict=True):
+        for (shape, depth, size), network in zip(combinations, built, strict=False):
             error = relative_size_error(network, size)
             if error > spec.networks.size_tolerance:
                 left_out.append(LeftOut(table.name, shape, depth, size, _why(network, error, spec)))
@@ -118,6 +116,18 @@ def make_plan(spec: SweepSpec, facts: Mapping[str, Task], machine: str) -> Plan:
         )
     chosen = tuple(experiment for _, experiment in experiments.values())
     return Plan(machine, _order(spec, chosen, machine), chosen, tuple(left_out), merged)
+
+
+def _build_all(
+    spec: SweepSpec, facts: Mapping[str, Task], combinations: Sequence[tuple[str, int, int]]
+) -> list[Network]:
+    """The networks of every dataset, dataset by dataset, in one search: far faster than one search each."""
+    rows = [
+        (*combination, facts[table.name].n_inputs, facts[table.name].n_outputs)
+        for table in spec.datasets
+        for combination in combinations
+    ]
+    return build_networks(*zip(*rows, strict=True))
 
 
 def _identity(table: DatasetTable, task: Task) -> dict[str, Any]:

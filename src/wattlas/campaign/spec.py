@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from wattlas.campaign.spec_lines import key_lines, line_of
 from wattlas.core.errors import SpecError, UnknownNameError
@@ -67,10 +67,18 @@ class NetworksTable(_Table):
 class DatasetTable(_Table):
     """One `[[datasets]]`: a named dataset, or a CSV file with its target column and loss."""
 
-    name: str = Field(min_length=1)
     path: str | None = None
+    name: str = Field(min_length=1)
     target: str | None = None
     loss: Literal["mean_squared_error", "binary_crossentropy", "categorical_crossentropy"] | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _known_name(cls, name: str, fields: ValidationInfo) -> str:
+        known = {*PAPER_TASKS, *data_names()}
+        if fields.data.get("path") is None and name not in known:
+            raise ValueError(str(UnknownNameError("dataset", name, known)))
+        return name
 
     @model_validator(mode="after")
     def _file_is_whole(self) -> "DatasetTable":
@@ -80,8 +88,6 @@ class DatasetTable(_Table):
             )
         if self.path is not None and not self.target:
             raise ValueError("a dataset with a 'path' needs 'target', the column to predict")
-        if self.path is None and self.name not in (known := {*PAPER_TASKS, *data_names()}):
-            raise ValueError(str(UnknownNameError("dataset", self.name, known)))
         return self
 
 
@@ -203,7 +209,9 @@ def parse_spec(text: str, where: str = "spec") -> SweepSpec:
 def _explain(error: ValidationError, text: str, where: str) -> str:
     lines = key_lines(text)
     messages = []
-    for problem in error.errors(include_url=False):
+    # A mistyped key is why a needed one is missing: name it first.
+    problems = sorted(error.errors(include_url=False), key=lambda p: p["type"] != "extra_forbidden")
+    for problem in problems:
         location = problem["loc"]
         line = line_of(lines, location)
         key = ".".join(str(part) for part in location) or "spec"
