@@ -185,9 +185,12 @@ class Metering:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Energy of the run from `start_s` to each of `times_s`, and its standard uncertainty.
 
-        Uncertainties of several primary channels are added, which is their upper bound.
+        Uncertainties of several primary channels are added, which is their upper bound. NaN where a time is
+        NaN: an epoch that a diverged training did not reach.
         """
-        parts = [cumulative_energy(window.samples[c.id], start_s, times_s) for c in self.primary]
-        energy = np.sum([np.asarray(e) for e, _ in parts], axis=0)
-        u_energy = np.sum([np.asarray(u) for _, u in parts], axis=0)
+        reached = np.isfinite(times_s)
+        energy, u_energy = np.full(len(times_s), np.nan), np.full(len(times_s), np.nan)
+        parts = [cumulative_energy(window.samples[c.id], start_s, times_s[reached]) for c in self.primary]
+        energy[reached] = np.sum([e for e, _ in parts], axis=0)
+        u_energy[reached] = np.sum([u for _, u in parts], axis=0)
         return energy, u_energy

@@ -109,6 +109,7 @@ def settled_run(
     versions = dict(outcome.hello.versions) | {
         "epochs_per_call": result.epochs_per_call,
         "padded_rows_per_epoch": result.padded_rows_per_epoch,
+        "compile_cached": result.compile_cached,
     }
     row = failed_run(spec, planned, compiled.task, place, attempt, "")
     batch_size = spec.training.batch_size
@@ -137,19 +138,20 @@ def settled_run(
 
 
 def epoch_columns(run_id: str, place: Place, outcome: Outcome) -> dict[str, Any]:
-    """The epochs of a run, entry 0 before the first step; the times of a diverged run end where it did."""
+    """The epochs of a run, entry 0 before the first step; those that a diverged run did not reach are left
+    out."""
     result = outcome.result
-    n = len(result.epoch_end_s)
+    reached = np.flatnonzero(np.isfinite(result.epoch_end_s))
     return {
-        "run_id": [run_id] * n,
-        "epoch": np.arange(n),
-        "train_loss": np.asarray(result.train_loss, dtype=np.float64),
-        "test_loss": np.asarray(result.test_loss, dtype=np.float64),
-        "test_accuracy": [_finite(value) for value in result.test_accuracy],
-        "end_s": np.asarray(result.epoch_end_s, dtype=np.float64),
-        "energy_j": outcome.epoch_energy_j,
-        "u_energy_j": outcome.epoch_u_energy_j,
-        "source": [place.source] * n,
+        "run_id": [run_id] * len(reached),
+        "epoch": reached,
+        "train_loss": result.train_loss[reached],
+        "test_loss": result.test_loss[reached],
+        "test_accuracy": [_finite(value) for value in result.test_accuracy[reached]],
+        "end_s": result.epoch_end_s[reached],
+        "energy_j": outcome.epoch_energy_j[reached],
+        "u_energy_j": outcome.epoch_u_energy_j[reached],
+        "source": [place.source] * len(reached),
     }
 
 
