@@ -1,1 +1,6 @@
-"""The network that reaches a loss for the fewest joules, and the Pareto front."""
+"""From a dataset of runs to the design that reaches a target for the fewest joules."""
+
+from wattlas.advice.advise import Advice, Baseline, Design, advise
+from wattlas.advice.target import Limits, Target
+
+__all__ = ["Advice", "Baseline", "Design", "Limits", "Target", "advise"]
