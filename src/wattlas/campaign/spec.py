@@ -21,6 +21,7 @@ from wattlas.campaign.spec_lines import key_lines, line_of
 from wattlas.core.errors import SpecError, UnknownNameError
 from wattlas.engines.data import data_names
 from wattlas.engines.registry import engine_names
+from wattlas.meters.registry import meter_names
 from wattlas.networks.shapes import shape_names
 from wattlas.networks.tasks import PAPER_TASKS
 
@@ -147,6 +148,14 @@ class MeterTable(_Table):
     peak_power_w: Positive | None = None
     u_power_relative: Annotated[float, Field(gt=0, le=1)] | None = None
     baseline_s: Annotated[float, Field(ge=0, le=3600)] = 5.0
+
+    @field_validator("names")
+    @classmethod
+    def _known_meters(cls, names: list[str] | None) -> list[str] | None:
+        for name in names or ():
+            if name.partition("?")[0] not in meter_names():
+                raise ValueError(str(UnknownNameError("meter", name.partition("?")[0], meter_names())))
+        return names
 
     def modelled_url(self) -> str:
         """The modelled meter with this table's options, as `open_meter` takes it."""
