@@ -28,6 +28,11 @@ class ChosenMeters:
     found: tuple[MeterStatus, ...]
     sentence: str
 
+    @property
+    def source(self) -> str:
+        """Where the energy of a run will come from."""
+        return primary_channels([channel for meter in self.meters for channel in meter.channels()])[0].source
+
 
 def choose_meters(table: MeterTable) -> ChosenMeters:
     """Open the meters of the spec: those it names, else every real one, else the fallback it asks for by

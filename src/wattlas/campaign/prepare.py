@@ -31,8 +31,9 @@ class Prepared:
 
     @property
     def spec_hash(self) -> str:
-        """Names the snapshot: the spec as it is run, options of the command line included."""
-        return sha256(f"{self.spec.model_dump_json()} {self.machine.name}".encode()).hexdigest()[:20]
+        """Names the snapshot: the spec as it is run, options of the command line included, and its runs."""
+        parts = (self.spec.model_dump_json(), *(run.run_id for run in self.plan.runs))
+        return sha256(" ".join(parts).encode()).hexdigest()[:20]
 
     def estimator(self, store: RunStore | None = None) -> Estimator:
         """A forecaster for this plan, which has learnt from the store's runs if there is one."""

@@ -208,7 +208,13 @@ def load_spec(path: Path) -> SweepSpec:
         raise SpecError(f"{path}: {error.strerror}; give the path of a sweep spec") from error
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not UTF-8 text; give the path of a sweep spec in TOML") from error
-    return parse_spec(text, str(path))
+    spec = parse_spec(text, str(path))
+    # A dataset's path is relative to the spec, wherever the command is typed.
+    datasets = [
+        table.model_copy(update={"path": str((path.parent / table.path).resolve())}) if table.path else table
+        for table in spec.datasets
+    ]
+    return spec.model_copy(update={"datasets": datasets})
 
 
 def parse_spec(text: str, where: str = "spec") -> SweepSpec:

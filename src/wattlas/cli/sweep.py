@@ -138,6 +138,7 @@ def run(
         run_store.commit_campaign(
             prepared.spec_hash, prepared.text, {"run_id": [planned.run_id for planned in prepared.plan.runs]}
         )
+        _tell_of_other_sources(run_store, chosen.source)
         with _Display(prepared, run_store) as display:
             campaign = Campaign(
                 spec=prepared.spec,
@@ -151,6 +152,18 @@ def run(
             )
             outcome = campaign.run()
     _summary(run_store, outcome)
+
+
+def _tell_of_other_sources(store: Any, source: str) -> None:
+    from wattlas.campaign.status import read_status
+
+    others = sorted(set(read_status(store).energy_by_source_j) - {source})
+    if others:
+        click.echo(
+            f"this store has runs that are {' and '.join(others)}; they stay, and new ones are {source}: "
+            "give another --store to run them anew",
+            err=True,
+        )
 
 
 @contextmanager

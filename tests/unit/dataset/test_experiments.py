@@ -29,7 +29,7 @@ MACHINE = Machine(
 
 
 def run(i: int, **changes: Any) -> dict[str, Any]:
-    row = {
+    return {
         "run_id": f"run{i}",
         "experiment_id": "e",
         "status": "done",
@@ -61,7 +61,6 @@ def run(i: int, **changes: Any) -> dict[str, Any]:
         "best_test_loss": 0.4,
         **changes,
     }
-    return row
 
 
 def table(*runs: dict[str, Any]) -> pl.DataFrame:
