@@ -68,7 +68,9 @@ class TrainingResult:
         epoch_end_s: monotonic time at which each epoch was known to be over. Where several epochs run in one
             call, the times inside the call are interpolated and `epochs_per_call` says so.
         start_s, end_s: the training window [start, end), monotonic, compile and data transfer excluded.
-        diverged: a loss became NaN or infinite.
+        diverged: a loss became NaN or infinite; training stopped there and later entries are NaN.
+        padded_rows_per_epoch: rows of no weight with which the last batch was filled up.
+        compile_cached: the program was read from a cache, not compiled; None where nothing is compiled.
     """
 
     train_loss: NDArray[np.float64]
@@ -80,6 +82,7 @@ class TrainingResult:
     diverged: bool
     epochs_per_call: int
     padded_rows_per_epoch: int
+    compile_cached: bool | None = None
 
 
 class CompiledTraining(Protocol):
