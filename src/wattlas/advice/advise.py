@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from math import exp, isfinite, log, sqrt
 from typing import Any, Protocol
 
-import numpy as np
 import polars as pl
 
 from wattlas.advice.curves import Experiment, read_curves
@@ -37,9 +36,9 @@ class DatasetTables(Protocol):
 class Design:
     """A configuration, trained until it first reaches `loss` (an error rate for a target accuracy).
 
-    `energy_j` is to the interpolated crossing, [`lower_j`, `upper_j`] its 95 % interval: the instrument and
-    the scatter between repetitions; None where no scatter is known. `epochs` is the whole number to stop after,
-    `epoch_reached` where the crossing lies. `u_log` is the standard uncertainty of log energy in comparisons.
+    `energy_j` is to the interpolated crossing, [`lower_j`, `upper_j`] its 95 % interval: instrument and
+    the scatter between repetitions; None where no scatter is known. `epochs` is the whole number to stop
+    after, `epoch_reached` where the crossing lies. `u_log` is the standard uncertainty of log energy in comparisons.
     `evidence` is `measured` between two recorded epochs with their own energies, `interpolated` where the
     run's energy was taken in proportion to epochs.
     """
@@ -88,7 +87,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Advice:
-    """The answer. `designs` best first, `pareto` by falling loss, `baseline` the headline of `baselines`."""
+    """The answer. `designs` best first, `pareto` by falling loss, `bests` every design at its lowest loss."""
 
     dataset: str
     machine: str
@@ -97,6 +96,7 @@ class Advice:
     target: float
     designs: tuple[Design, ...]
     pareto: tuple[tuple[Design, float], ...]
+    bests: tuple[Design, ...]
     front: Front
     baselines: tuple[Baseline, ...]
     scatter: Scatter
@@ -180,8 +180,7 @@ def advise(
     if not designs:
         raise DataError(_why_none(where, target, level, [d for _, d in reached]))
     allowed = [e for e in found if _allowed(e.row, limits)]
-    u_log = np.array([_u_compare(e, scatter, len(e.repetitions)) for e in allowed])
-    front = pareto_front(allowed, u_log)
+    front = pareto_front(allowed, scatter)
     return Advice(
         dataset=dataset,
         machine=machine,
@@ -190,6 +189,7 @@ def advise(
         target=level if target.accuracy is None else target.accuracy,
         designs=tuple(designs),
         pareto=_front_designs(allowed, front, scatter, limits),
+        bests=tuple(d for e in allowed if (d := _design(e, e.median.best_loss, scatter)) is not None),
         front=front,
         baselines=_baselines(designs, [d for _, d in reached], rows, scatter),
         scatter=scatter,
@@ -251,8 +251,7 @@ def _interval(
 
 def _u_compare(experiment: Experiment, scatter: Scatter, n: int) -> float:
     """Standard uncertainty of log energy without what designs share, widened for few degrees of freedom."""
-    own = max(experiment.u_instrument**2 - experiment.u_common**2, 0.0)
-    return sqrt((scatter.factor_95 / 1.96 * scatter.log_sd) ** 2 / n + own)
+    return sqrt((scatter.factor_95 / 1.96 * scatter.log_sd) ** 2 / n + experiment.u_own**2)
 
 
 def _allowed(row: dict[str, Any], limits: Limits) -> bool:

@@ -102,6 +102,11 @@ class Experiment:
     u_common: float
     per_epoch_energy: bool
 
+    @property
+    def u_own(self) -> float:
+        """The instrument's relative standard uncertainty without what its energies share."""
+        return float(np.sqrt(max(self.u_instrument**2 - self.u_common**2, 0.0)))
+
 
 def read_curves(
     experiments: pl.DataFrame,

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from wattlas.advice.curves import Experiment
+from wattlas.advice.scatter import Scatter, scatter_by_level
 
 Floats = NDArray[np.float64]
 N_LEVELS = 200
-# A design is compared, at each level, with this many of the cheapest there. Fewer rivals can only keep a design
-# that more would have dropped.
+# A design is compared, at each level, with this many of the cheapest there. Fewer rivals can only keep
+# a design that more would have dropped.
 N_RIVALS = 32
 
 
@@ -39,11 +40,14 @@ class Front:
 
 
 def pareto_front(
-    experiments: Sequence[Experiment], u_log: Floats, probability: float = 0.95, n_levels: int = N_LEVELS
+    experiments: Sequence[Experiment],
+    scatter: Scatter,
+    probability: float = 0.95,
+    n_levels: int = N_LEVELS,
 ) -> Front:
     """The front over `n_levels` losses, equally spaced in log loss, that the designs reach.
 
-    `u_log` is each design's standard uncertainty of log energy in comparisons, without what they share.
+    u² is the pooled scatter at the level over the number of runs, and of the instrument what designs do not share.
     Design i is dropped at a level where, for some j, Φ((log E_i − log E_j) / √(u_i² + u_j²)) ≥ `probability`.
     Where an uncertainty is not known (NaN), nothing is dropped by it.
     """
@@ -54,11 +58,14 @@ def pareto_front(
     ends = np.array([float(e.median.log_loss[-1]) for e in experiments])
     levels = np.unique(np.concatenate([np.linspace(lowest, highest, n_levels), [lowest]]))[::-1]
     energy = np.stack([e.median.log_energies(levels) for e in experiments])
+    own = np.array([e.u_own**2 for e in experiments])
+    n_runs = np.array([len(e.repetitions) for e in experiments])
+    variance = scatter_by_level(experiments, levels, scatter)[None, :] ** 2 / n_runs[:, None] + own[:, None]
     rivals = np.argsort(energy, axis=0)[: min(N_RIVALS, len(experiments))]
     p_dominated = np.zeros_like(energy)
     for order in rivals:
         rival_energy = np.take_along_axis(energy, order[None, :], axis=0)[0]
-        spread = np.sqrt(u_log[:, None] ** 2 + u_log[order][None, :] ** 2)
+        spread = np.sqrt(variance + np.take_along_axis(variance, order[None, :], axis=0))
         with np.errstate(invalid="ignore", divide="ignore"):
             z = (energy - rival_energy[None, :]) / spread
         p = np.where(np.isfinite(z), norm.cdf(z), np.where(z > 0, 1.0, 0.0))

@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import log, sqrt
+from math import inf, log, nan, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from wattlas.advice.curves import Experiment
+
+
+Floats = NDArray[np.float64]
+# With fewer degrees of freedom than this, experiments that did not all reach the level say how they scatter at
+# the lowest loss that all their repetitions reached.
+ENOUGH = 10
 
 
 @dataclass(frozen=True)
@@ -30,26 +37,70 @@ class Scatter:
 
 
 def pooled_scatter(experiments: Sequence[Experiment], level: float) -> Scatter:
-    """Pool (n − 1) s² over all experiments of which at least two repetitions reach `level`.
+    """Pool (n − 1) s² over all experiments of which every repetition reaches `level`.
 
     One deviation for all is an assumption: it holds where the scatter comes from the machine and the seeds
     alike. It gives an experiment of two runs an interval that two runs alone cannot.
     """
-    squares, degrees = 0.0, 0
-    singles: list[tuple[tuple[object, ...], float, float]] = []
-    for experiment in experiments:
-        crossings = [c for c in (curve.crossing(level) for curve in experiment.repetitions) if c is not None]
-        values = np.array([c.log_energy for c in crossings])
-        if len(values) >= 2:
-            squares += float(np.sum((values - values.mean()) ** 2))
-            degrees += len(values) - 1
-        elif len(values) == 1:
-            row = experiment.row
-            family = (row["shape"], row["depth"], row["batch_size"], row["learning_rate"], row["engine"])
-            singles.append((family, log(row["size"]), float(values[0])))
+    reaching = [e for e in experiments if len(e.repetitions) >= 2 and _common_level(e) <= level]
+    squares, degrees = _pool([(e, level) for e in reaching])
+    if degrees < ENOUGH:
+        others = [e for e in experiments if len(e.repetitions) >= 2 and level < _common_level(e) < inf]
+        more_squares, more_degrees = _pool([(e, _common_level(e)) for e in others])
+        squares, degrees = squares + more_squares, degrees + more_degrees
     if degrees:
         return Scatter(sqrt(squares / degrees), degrees, "repetitions")
-    for _, members in groupby(sorted(singles, key=str_key), key=lambda m: m[0]):
+    return _from_neighbours(experiments, level)
+
+
+def scatter_by_level(experiments: Sequence[Experiment], log_levels: Floats, fallback: Scatter) -> Floats:
+    """Standard deviation at each of `log_levels` (falling), widened by Student's t over the normal's 1.96.
+
+    A level that too few repetitions reach takes the deviation of the level above it; `fallback` where none has.
+    """
+    squares, degrees = np.zeros(len(log_levels)), np.zeros(len(log_levels))
+    for experiment in experiments:
+        if len(experiment.repetitions) < 2:
+            continue
+        energy = np.stack([curve.log_energies(log_levels) for curve in experiment.repetitions])
+        reached = np.isfinite(energy).all(axis=0)
+        values = energy[:, reached]
+        squares[reached] += ((values - values.mean(axis=0)) ** 2).sum(axis=0)
+        degrees[reached] += len(values) - 1
+    result = np.full(len(log_levels), fallback.log_sd * fallback.factor_95 / 1.96)
+    last = None
+    for i, (square, degree) in enumerate(zip(squares, degrees, strict=True)):
+        if degree >= ENOUGH:
+            last = sqrt(square / degree) * float(student_t.ppf(0.975, degree)) / 1.96
+        if last is not None:
+            result[i] = last
+    return result
+
+
+def _common_level(experiment: Experiment) -> float:
+    """The lowest loss that every repetition reached; infinite if one has no curve."""
+    return max(curve.best_loss for curve in experiment.repetitions)
+
+
+def _pool(cases: Sequence[tuple[Experiment, float]]) -> tuple[float, int]:
+    squares, degrees = 0.0, 0
+    for experiment, level in cases:
+        values = [c.log_energy for r in experiment.repetitions if (c := r.crossing(level)) is not None]
+        squares += float(np.sum((np.array(values) - np.mean(values)) ** 2))
+        degrees += len(values) - 1
+    return squares, degrees
+
+
+def _from_neighbours(experiments: Sequence[Experiment], level: float) -> Scatter:
+    singles: list[tuple[str, float, float]] = []
+    for experiment in experiments:
+        crossing = experiment.median.crossing(level)
+        if crossing is not None:
+            row = experiment.row
+            family = (row["shape"], row["depth"], row["batch_size"], row["learning_rate"], row["engine"])
+            singles.append((str(family), log(row["size"]), crossing.log_energy))
+    squares, degrees = 0.0, 0
+    for _, members in groupby(sorted(singles), key=lambda m: m[0]):
         points = [(x, y) for _, x, y in members]
         for (x0, y0), (x1, y1), (x2, y2) in zip(points, points[1:], points[2:], strict=False):
             if not x0 < x1 < x2:
@@ -58,11 +109,4 @@ def pooled_scatter(experiments: Sequence[Experiment], level: float) -> Scatter:
             # A point against the line through its neighbours: variance (1 + w0² + w2²) of the scatter.
             squares += (y1 - w0 * y0 - (1 - w0) * y2) ** 2 / (1 + w0**2 + (1 - w0) ** 2)
             degrees += 1
-    if degrees:
-        return Scatter(sqrt(squares / degrees), degrees, "neighbours")
-    return Scatter(float("nan"), 0, "unknown")
-
-
-def str_key(member: tuple[tuple[object, ...], float, float]) -> tuple[str, float]:
-    """Order by family, then size; families may hold values that do not compare."""
-    return str(member[0]), member[1]
+    return Scatter(sqrt(squares / degrees), degrees, "neighbours") if degrees else Scatter(nan, 0, "unknown")

@@ -66,19 +66,20 @@ def command(
 
 
 def _show(advice: Advice) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     what = "loss" if advice.quantity == "test_loss" else "accuracy"
     console = Console()
-    energy = "energy, J" if advice.source == "measured" else f"energy, J ({advice.source})"
+    energy = "energy, J" if advice.source == "measured" else f"J, {advice.source}"
 
     def table(title: str, first: str, last: str) -> Table:
-        made = Table(title=title, title_justify="left")
+        made = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         made.add_column(first, no_wrap=True)
         made.add_column("shape", no_wrap=True)
-        for header in ("depth", "parameters", "epochs", energy, "95 %", last):
-            made.add_column(header, justify="right")
+        for header in ("depth", "params", "epochs", energy, "95 %", last):
+            made.add_column(header, justify="right", no_wrap=True)
         return made
 
     designs = table(
@@ -91,7 +92,10 @@ def _show(advice: Advice) -> None:
     console.print(designs)
     baselines = table("Without advice, to the same target", "choice", "saving")
     for baseline in advice.baselines:
-        baselines.add_row(*_cells(baseline.name.replace("_", " "), baseline.design), f"{baseline.saving:.0%}")
+        baselines.add_row(
+            *_cells(baseline.name.replace("_", " ").replace("parameters", "params"), baseline.design),
+            f"{baseline.saving:.0%}",
+        )
     console.print(baselines)
     left_out = len(advice.designs) - N_SHOWN
     if left_out > 0:
@@ -130,7 +134,7 @@ def sentence(advice: Advice) -> str:
     mark = "" if advice.source == "measured" else f" ({advice.source})"
     c = best.configuration
     text = (
-        f"Best: {c['shape']} of depth {c['depth']} with {c['n_parameters']} parameters, {best.epochs} epochs, "
+        f"Best: {c['shape']} of depth {c['depth']}, {c['n_parameters']} parameters, {best.epochs} epochs, "
         f"{format_energy(best.energy_j)}{mark}"
     )
     if base.saving == 0:

@@ -47,8 +47,8 @@ class Law:
 
     Energy per step is `step_j` + `layer_j` · depth + `flop_j` · FLOPs of a batch; the loss after e epochs is
     floor + (1 − floor) / (1 + e / tau), with floor = `floor` · (2^18 / n_parameters)^(1/8) and a time
-    constant tau in epochs that grows with the depth. `u_relative` is the instrument's accuracy, `scatter` the standard
-    deviation of log energy between repetitions.
+    constant tau in epochs that grows with the depth. `u_relative` is the instrument's accuracy, `scatter` the
+    standard deviation of log energy between repetitions.
     """
 
     step_j: float = 2e-3

@@ -1,0 +1,72 @@
+"""`wattlas report`: one HTML file with every figure of a dataset."""
+
+from pathlib import Path
+
+import click
+
+SUFFIXES = ("svg", "png", "csv")
+
+
+@click.command("report", epilog="Example:  wattlas report out/quickstart/dataset -o report.html")
+@click.argument("directory", metavar="DATASET", type=click.Path(path_type=Path))
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write.")
+@click.option("--model", type=click.Path(path_type=Path), help="Energy model to compare with the dataset.")
+@click.option("--figure", metavar="NAME", help="Only this figure: a .svg, .png or .csv file.")
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+def command(directory: Path, output: Path, model: Path | None, figure: str | None, force: bool) -> None:
+    """Write DATASET as one self-contained HTML page that works offline.
+
+    With --figure, write one figure or its data; the file's ending says which. Figures: energy-per-datum,
+    working-set, loss-energy, model-error, attribution, drift, uncertainty.
+    """
+    from wattlas.core.errors import UsageError
+
+    if output.exists() and not force:
+        raise UsageError(f"{output} exists; choose another path, or give --force to overwrite it")
+    if output.is_dir() or not output.absolute().parent.is_dir():
+        raise UsageError(f"{output} cannot be written; give a file in a directory that exists")
+    kind = output.suffix.lstrip(".").lower()
+    if figure is not None and kind not in SUFFIXES:
+        raise UsageError(f"a figure cannot be written as {output.name}; end it in .svg, .png or .csv")
+    try:
+        import altair  # noqa: F401
+        import vl_convert  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed; pip install 'wattlas[report]'") from error
+    from wattlas.report import load_figure, load_report_data
+
+    chosen = load_figure(figure) if figure is not None else None
+    data = load_report_data(directory, model)
+    if chosen is None:
+        from wattlas.report.page import render
+
+        content = render(data).encode()
+    else:
+        from wattlas.core.errors import DataError
+        from wattlas.report.drawing import export
+
+        table = chosen.compute(data)
+        if table.is_empty():
+            raise DataError(f"nothing to draw for {figure}: {chosen.missing}")
+        content = export(chosen, table, data, kind)
+    _write(output, content)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write beside the path and move into place, so that a full disk leaves what was there."""
+    import os
+    import tempfile
+
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

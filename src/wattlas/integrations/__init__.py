@@ -1,1 +1,0 @@
-"""Callbacks and exporters for other tools."""
