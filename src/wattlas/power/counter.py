@@ -22,8 +22,8 @@ def counter_profile(samples: Samples) -> Profile:
     time_s, value, width_s, events = _usable(samples)
     if len(value) < 2:
         raise SeriesError(
-            f"channel {samples.channel}: {len(value)} usable counter readings, and an energy is a difference of "
-            f"two; sample more often, or begin before the window and end after it"
+            f"channel {samples.channel}: {len(value)} usable counter readings, and an energy is a "
+            f"difference of two; sample more often, or begin before the window and end after it"
         )
     keep, stale_s = informative(time_s, value, samples.instrument.update_period_s)
     time_s, value, width_s, stale_s = time_s[keep], value[keep], width_s[keep], stale_s[keep]
@@ -41,7 +41,9 @@ def counter_profile(samples: Samples) -> Profile:
         knot_s, stale_s, width_s = knot_s[distinct], stale_s[distinct], width_s[distinct]
         rise_j, u_rise_j = np.diff(total_j), np.sqrt(np.diff(kept_var))
         if len(knot_s) < 2:
-            raise SeriesError(f"channel {samples.channel}: all readings are of one instant; sample over a longer time")
+            raise SeriesError(
+                f"channel {samples.channel}: all readings are of one instant; sample over a longer time"
+            )
     length_s = np.diff(knot_s)
     power_w = rise_j / length_s
     return Profile(
@@ -51,6 +53,7 @@ def counter_profile(samples: Samples) -> Profile:
         right_w=power_w,
         prefix_j=np.concatenate(([0.0], np.cumsum(rise_j))),
         reading_w=power_w,
+        reading=np.arange(len(power_w)),
         timing_s=np.hypot(stale_s, width_s),
         known=np.ones(len(length_s), dtype=bool),
         gap=shares_of_gaps(length_s, typical_spacing_s(length_s, samples.instrument.update_period_s)),
@@ -75,6 +78,9 @@ def _usable(samples: Samples) -> tuple[Array, Array, Array, list[Event]]:
         rise_j = instrument.max_power_w * (np.diff(t)[:-1] + instrument.update_period_s) + instrument.quantum
         goes_on = (v[2:] >= v[:-2]) & (v[2:] - v[:-2] <= room_j)
         spike = goes_on & ((v[1:-1] - v[:-2] > rise_j) | (v[1:-1] < v[:-2])) & (v[1:-1] != v[2:])
+        if instrument.range_j is not None:
+            # Unless the counter may have wrapped there.
+            spike &= (v[1:-1] + instrument.range_j - v[:-2] > rise_j) | (v[2:] - v[1:-1] > room_j)
         bad[good[1:-1][spike]] = True
     # Going back by no more than a quantum is rounding in the meter and tells nothing new.
     good = np.flatnonzero(~bad)
@@ -132,16 +138,24 @@ def _rises(samples: Samples, time_s: Array, value: Array) -> tuple[Array, Array,
         least_j = float(value[i + 1]) if value[i + 1] <= most_j[i] and rise_j[i] < 0 else 0.0
         if max_w is not None:
             highest_j = max(float(max_w * slack_s[i]), least_j)
-            middle_j = float(np.clip(typical_j, least_j, highest_j)) if np.isfinite(typical_j) else (least_j + highest_j) / 2
-            half_j = max(highest_j - middle_j, middle_j - least_j) if not np.isfinite(typical_j) else (highest_j - least_j) / 2
+            middle_j = (
+                float(np.clip(typical_j, least_j, highest_j))
+                if np.isfinite(typical_j)
+                else (least_j + highest_j) / 2
+            )
+            half_j = (
+                max(highest_j - middle_j, middle_j - least_j)
+                if not np.isfinite(typical_j)
+                else (highest_j - least_j) / 2
+            )
         elif np.isfinite(typical_j):
             middle_j = max(least_j, float(typical_j))
             half_j = middle_j
         else:
             raise SeriesError(
-                f"channel {samples.channel}: the counter went from {value[i]:g} J to {value[i + 1]:g} J between "
-                f"{begin_s:.3f} s and {end_s:.3f} s and nothing bounds what was used; give the instrument its "
-                f"range_j or max_power_w, or leave these readings out of the window"
+                f"channel {samples.channel}: the counter went from {value[i]:g} J to {value[i + 1]:g} J "
+                f"between {begin_s:.3f} s and {end_s:.3f} s and nothing bounds what was used; give the "
+                f"instrument its range_j or max_power_w, or leave these readings out of the window"
             )
         rise_j[i] = middle_j
         u_j[i] = half_j / np.sqrt(3)

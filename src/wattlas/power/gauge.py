@@ -1,7 +1,6 @@
 """Gauge readings made into a power profile: impossible values dropped, means held, spot values joined."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wattlas.core.errors import SeriesError
 from wattlas.power.profile import Event, Profile, informative, shares_of_gaps, typical_spacing_s
@@ -24,25 +23,31 @@ def gauge_profile(samples: Samples) -> Profile:
     time_s, value = samples.time_s[~bad], samples.value[~bad]
     if len(value) == 0:
         raise SeriesError(
-            f"channel {samples.channel}: none of {len(samples)} gauge readings is a possible power (finite, not "
-            f"negative, at most {limit_w:g} W); check the meter and the instrument's max_power_w"
+            f"channel {samples.channel}: none of {len(samples)} gauge readings is a possible power (finite, "
+            f"not negative, at most {limit_w:g} W); check the meter and the instrument's max_power_w"
         )
     width_s = (samples.after_s - samples.before_s)[~bad]
     keep, stale_s = informative(time_s, value, instrument.update_period_s)
     stamp_s = np.maximum.accumulate(time_s[keep] - stale_s[keep] / 2)
     value, width_s, stale_s = value[keep], width_s[keep], stale_s[keep]
     distinct = np.append(True, np.diff(stamp_s) > 0)
-    stamp_s, value, width_s, stale_s = stamp_s[distinct], value[distinct], width_s[distinct], stale_s[distinct]
+    stamp_s, value, width_s, stale_s = (
+        stamp_s[distinct],
+        value[distinct],
+        width_s[distinct],
+        stale_s[distinct],
+    )
 
     spacing_s = np.diff(stamp_s)
     first_s = instrument.update_period_s or (float(np.median(spacing_s)) if len(spacing_s) else 0.0)
+    is_gap = shares_of_gaps(spacing_s, typical_spacing_s(spacing_s, instrument.update_period_s))
     described_s = np.zeros(len(value))
     if instrument.averaging == "averaged":
         described_s[0] = first_s
-        described_s[1:] = spacing_s if instrument.update_period_s == 0 else np.minimum(first_s, spacing_s)
-    is_gap = shares_of_gaps(spacing_s, typical_spacing_s(spacing_s, instrument.update_period_s))
-    if instrument.averaging == "averaged" and instrument.update_period_s == 0:
-        described_s[1:][is_gap] = np.median(spacing_s) if len(spacing_s) else 0.0
+        described_s[1:] = np.minimum(first_s, spacing_s)
+        # Polled within an update period, no mean was missed: each begins where the one before it ends.
+        seen = ~is_gap & ((instrument.update_period_s == 0) | (stale_s[1:] < instrument.update_period_s))
+        described_s[1:][seen] = spacing_s[seen]
 
     # Two segments a reading: the stretch nobody described, then the one the reading is the mean of.
     begin_s = np.concatenate(([stamp_s[0] - described_s[0]], stamp_s[:-1]))
@@ -65,14 +70,10 @@ def gauge_profile(samples: Samples) -> Profile:
         right_w=right_w,
         prefix_j=np.concatenate(([0.0], np.cumsum((left_w + right_w) / 2 * length_s))),
         reading_w=value,
+        reading=np.repeat(np.arange(len(value)), 2)[real],
         timing_s=np.repeat(np.hypot(stale_s, width_s), 2)[real],
         known=known,
         gap=gap,
         u_segment_j=np.zeros(len(length_s)),
         events=tuple(events),
     )
-
-
-def runs_of(value: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Number of the run of equal values that each value belongs to."""
-    return np.cumsum(np.append(0, np.diff(value) != 0)).astype(np.intp)

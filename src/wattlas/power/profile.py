@@ -32,7 +32,9 @@ class Profile:
         right_w: [k] power at its end.
         prefix_j: [k + 1] energy from the first border to each.
         reading_w: successive powers as read (for a counter: mean power between readings).
-        timing_s: full width of what is not known of the borders' times; [k + 1] for a counter, [k] for a gauge.
+        reading: [k] which of them each segment ends with.
+        timing_s: full width of what is not known of the borders' times; [k + 1] for a counter, [k] for a
+            gauge.
         known: [k] whether readings say the segment's energy, rather than a line between its ends.
         gap: [k] whether samples are missing there.
         u_segment_j: [k] standard uncertainty of a segment's energy where it had to be judged (resets).
@@ -45,6 +47,7 @@ class Profile:
     right_w: Array
     prefix_j: Array
     reading_w: Array
+    reading: NDArray[np.intp]
     timing_s: Array
     known: NDArray[np.bool_]
     gap: NDArray[np.bool_]
@@ -53,7 +56,9 @@ class Profile:
 
     def segment(self, time_s: Array) -> NDArray[np.intp]:
         """Segment that each time falls in; the first or last one for times outside."""
-        return np.clip(np.searchsorted(self.edge_s, time_s, side="right") - 1, 0, max(len(self.left_w) - 1, 0))
+        return np.clip(
+            np.searchsorted(self.edge_s, time_s, side="right") - 1, 0, max(len(self.left_w) - 1, 0)
+        )
 
     def energy_j(self, time_s: Array) -> Array:
         """Energy from the first border to each time; outside, the power at the end is taken to go on."""

@@ -33,7 +33,9 @@ class Samples:
 
     def __post_init__(self) -> None:
         for name in ("before_s", "after_s", "value"):
-            array = np.array(getattr(self, name), dtype=np.float64)  # a copy, so that nobody else can change it
+            array = np.array(
+                getattr(self, name), dtype=np.float64
+            )  # a copy, so that nobody else can change it
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         shapes = {self.before_s.shape, self.after_s.shape, self.value.shape}
@@ -43,11 +45,17 @@ class Samples:
                 f"{self.after_s.shape} and {self.value.shape}; give three vectors of one length"
             )
         if not (np.isfinite(self.before_s).all() and np.isfinite(self.after_s).all()):
-            raise SeriesError(f"channel {self.channel}: a sample has no finite time; drop it where it is read")
+            raise SeriesError(
+                f"channel {self.channel}: a sample has no finite time; drop it where it is read"
+            )
         if (self.after_s < self.before_s).any():
-            raise SeriesError(f"channel {self.channel}: a read ends before it begins; check the clock it is timed by")
+            raise SeriesError(
+                f"channel {self.channel}: a read ends before it begins; check the clock it is timed by"
+            )
         if (np.diff(self.before_s) < 0).any() or (np.diff(self.after_s) < 0).any():
-            raise SeriesError(f"channel {self.channel}: samples are not in order of time; sort them by before_s")
+            raise SeriesError(
+                f"channel {self.channel}: samples are not in order of time; sort them by before_s"
+            )
 
     @property
     def time_s(self) -> NDArray[np.float64]:

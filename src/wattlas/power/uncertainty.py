@@ -60,7 +60,7 @@ class Energy:
         return self.energy_j / self.duration_s if self.duration_s > 0 else math.nan
 
     def expanded_j(self, k: float = 2.0) -> float:
-        """Expanded uncertainty U = k·u; k = 2 covers about 95 % where no single rectangular term dominates."""
+        """Expanded uncertainty U = k·u; k = 2 covers about 95 % where no one rectangular term dominates."""
         return k * self.u_energy_j
 
 
