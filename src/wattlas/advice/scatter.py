@@ -11,7 +11,6 @@ from scipy.stats import t as student_t
 
 from wattlas.advice.curves import Experiment
 
-
 Floats = NDArray[np.float64]
 # With fewer degrees of freedom than this, experiments that did not all reach the level say how they scatter at
 # the lowest loss that all their repetitions reached.

@@ -9,7 +9,6 @@ import polars as pl
 
 from wattlas.advice import Advice, Target, advise
 from wattlas.core.errors import DataError, UsageError
-
 from wattlas.dataset.machines import machines_of
 from wattlas.dataset.tables import Tables, load_tables
 from wattlas.hardware.machine import Machine
