@@ -158,6 +158,7 @@ class Campaign:
         )
         hello = trainer.start()
         network = planned.experiment.network
+        metering.forget(self.clock.monotonic_s())
         metering.sample_now()
         compiled = trainer.compile(Compile(table, training.test_fraction, network, config))
         if (compiled.task.n_inputs, compiled.task.n_outputs) != (network.n_inputs, network.n_outputs):

@@ -13,7 +13,8 @@ from wattlas.core.errors import MeterUnavailableError, SeriesError
 from wattlas.meters.base import Channel, Meter, MeterStatus
 from wattlas.meters.registry import find_meters, open_available, open_meter
 from wattlas.meters.sampler import Sampler
-from wattlas.power.energy import cumulative_energy, window_energy
+from wattlas.meters.session import channel_energies, tried
+from wattlas.power.energy import cumulative_energy
 from wattlas.power.samples import Samples
 from wattlas.power.uncertainty import Energy
 
@@ -51,21 +52,19 @@ def choose_meters(table: MeterTable) -> ChosenMeters:
     if opened := tuple(open_available()):
         return ChosenMeters(opened, tuple(find_meters()), f"metering with {_channel_list(opened)}")
     found = tuple(find_meters())
-    tried = "; ".join(f"{s.name} ({s.reason})" for s in found if s.state != "available")
-    return _fall_back(table, found, tried or "no meter is known")
+    return _fall_back(table, found, tried(found))
 
 
-def _fall_back(table: MeterTable, found: tuple[MeterStatus, ...], tried: str) -> ChosenMeters:
+def _fall_back(table: MeterTable, found: tuple[MeterStatus, ...], why: str) -> ChosenMeters:
     if table.fallback != "modelled":
         raise MeterUnavailableError(
-            f"no meter can be read here: {tried}",
+            f"no meter can be read here: {why}",
             "see 'wattlas doctor', or ask for modelled energies by name with [meter] fallback = \"modelled\"",
         )
     meters = (open_meter(table.modelled_url()),)
     sentence = (
-        f"no meter can be read here, tried {tried}; energies are MODELLED, not measured, because the spec "
-        "asks for "
-        "that fallback"
+        f"no meter can be read here ({why}); energies are MODELLED, not measured, because the spec asks "
+        "for that fallback"
     )
     return ChosenMeters(meters, found, sentence)
 
@@ -166,13 +165,12 @@ class Metering:
     def window(self, start_s: float, end_s: float) -> WindowEnergies:
         """Energies of [start_s, end_s) of every channel that has samples for it."""
         samples = self._sampler.samples(start_s, end_s)
-        energies, missing = {}, []
-        for channel in self.channels:
-            try:
-                energies[channel.id] = window_energy(samples[channel.id], start_s, end_s)
-            except (SeriesError, KeyError):
-                missing.append(f"no_samples:{channel.id}")
-        return WindowEnergies(energies, samples, tuple(missing))
+        energies, missing = channel_energies(self.channels, samples, start_s, end_s)
+        return WindowEnergies(energies, samples, tuple(f"no_samples:{name}" for name in missing))
+
+    def forget(self, before_s: float) -> None:
+        """Drop samples that no window from `before_s` on needs, so that a long campaign does not grow."""
+        self._sampler.forget(before_s)
 
     def primary_energy(self, window: WindowEnergies) -> Energy:
         """The energy of a run.

@@ -4,18 +4,17 @@ Only the standard library is imported before the process is pinned: numeric libr
 load.
 """
 
-import ctypes
 import os
 import signal
 import sys
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
+from wattlas.core.parent import die_with_parent
+
 if TYPE_CHECKING:
     from wattlas.campaign.messages import Compile, Compiled
     from wattlas.engines.base import CompiledTraining, Engine, TrainingData
-
-_PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> int:
@@ -30,13 +29,6 @@ def main(arguments: list[str]) -> int:
     with Connection(handle) as connection:
         _serve(connection, engine_name)
     return 0
-
-
-def die_with_parent(parent: int) -> bool:
-    """Ask the kernel for SIGKILL when the parent dies, even by kill -9; False if it is dead already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    return os.getppid() == parent
 
 
 def _serve(connection: Connection, engine_name: str) -> None:

@@ -20,6 +20,7 @@ A message says what happened and, after a semicolon, what to do next. The comman
 
 import difflib
 from collections.abc import Iterable
+from typing import Literal
 
 
 class WattlasError(Exception):
@@ -42,6 +43,9 @@ class UnknownNameError(UsageError):
         close = difflib.get_close_matches(name, self.known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         super().__init__(f"unknown {kind} {name!r}; {hint}known: {', '.join(self.known) or 'none'}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.kind, self.name, self.known))
 
 
 class SpecError(WattlasError):
@@ -66,9 +70,15 @@ class MeterUnavailableError(MeterError):
     `state` is `unavailable` or `denied`, `reason` what was found, `fix` what to do about it.
     """
 
-    def __init__(self, reason: str, fix: str, state: str = "unavailable") -> None:
+    def __init__(
+        self, reason: str, fix: str, state: Literal["unavailable", "denied"] = "unavailable"
+    ) -> None:
         self.state, self.reason, self.fix = state, reason, fix
         super().__init__(f"{reason}; {fix}" if fix else reason)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # It crosses process borders, and the default would give the message as the reason.
+        return (type(self), (self.reason, self.fix, self.state))
 
 
 class MeterRetryError(MeterError):

@@ -1,1 +1,1 @@
-"""Instruments: one module a backend, a sampler, and measuring sessions."""
+"""Meters: channels that are read, a sampler, and the measurement of a stretch of time."""

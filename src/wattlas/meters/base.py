@@ -1,6 +1,5 @@
 """What a meter is: channels that can be read, each with what it bounds and how well."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -20,6 +19,7 @@ class Channel:
         instrument: kind (counter or gauge), quantum, update period and accuracy.
         source: `measured`, `modelled` or `simulated`; decides how every figure from it is labelled.
         contained_in: id of the channel whose domain contains this one, or None; never sum the two.
+        flags: what a reader of any energy from this channel must know.
     """
 
     id: str
@@ -27,6 +27,7 @@ class Channel:
     instrument: Instrument
     source: Source = "measured"
     contained_in: str | None = None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,3 @@ class Meter(Protocol):
     def close(self) -> None:
         """Let go of files and connections; reading afterwards raises `MeterEndedError`."""
         ...
-
-
-# Meter options are what follows `?` in `--meter NAME?key=value&key=value`.
-Options = Mapping[str, str]
