@@ -14,22 +14,26 @@ def show_errors(result: Mapping[str, Mapping[str, Any]], group_by: str) -> None:
         if errors["n"] == 0:
             console.print(f"{machine}: {errors['reason']}")
             continue
-        table = Table(title=f"{machine}: errors on held-out groups of {group_by}", title_justify="left")
+        title = f"{machine}: errors on held-out groups of {group_by}"
+        table = Table(title=title, title_justify="left")
         for column in ("", "mean error", "median", "ratio sd", "bias", "95 % holds", "n"):
-            table.add_column(column, justify="left" if not column else "right")
+            table.add_column(column, justify="right" if column else "left")
         _row(table, "this model", errors)
+        missing = []
         for name, each in errors.get("baselines", {}).items():
-            _row(table, name, each)
+            if each["n"]:
+                _row(table, name, each)
+            else:
+                missing.append(f"{name}: {each['reason']}")
         table.add_section()
         for name, each in errors.get("groups", {}).items():
-            _row(table, f"this model, {group_by} {name}", each)
+            _row(table, f"{group_by} {name}", each)
         console.print(table)
+        for line in missing:
+            console.print(line)
 
 
 def _row(table: Table, name: str, errors: Mapping[str, Any]) -> None:
-    if errors["n"] == 0:
-        table.add_row(f"{name}: {errors['reason']}")
-        return
     shown = [
         "–" if errors[key] is None else f"{errors[key]:.1%}"
         for key in ("mape", "median_ape", "log_sd", "bias", "coverage_95")

@@ -1,241 +1,202 @@
-"""The energy model: one law per machine; predicts, attributes, is saved as JSON."""
+"""The energy model: one law per machine, with scikit-learn's conventions."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from importlib import resources
+# ruff: noqa: N803  (scikit-learn calls features X)
+
+import inspect
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self, overload
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-import wattlas
-from wattlas.core.errors import ModelError, UnknownNameError, UsageError
-from wattlas.core.units import format_si
-from wattlas.hardware.machine import CacheLevel
+from wattlas.core.errors import DataError, ModelError, UsageError
+from wattlas.hardware.machine import Machine
 from wattlas.model.features import Vector, features
-from wattlas.model.law import Law, unit
-from wattlas.model.machine_model import MachineModel
-from wattlas.model.points import check_points
+from wattlas.model.machine_model import MachineModel, Prediction
+from wattlas.model.points import (
+    ENERGY,
+    check_domains,
+    check_points,
+    check_sources,
+    energies,
+    resolve_machines,
+)
+from wattlas.model.train import fit_machine
 
-FORMAT = "wattlas-energy-model"
-VERSION = 1
-# Readable form of a coefficient: its base unit and what it is per.
-_READABLE = {
-    "flop": "J/FLOP",
-    "parameter_byte": "J/B",
-    "activation_byte": "J/B",
-    "input_byte": "J/B",
-    "step": "J/step",
-    "device_step": "J/step",
-    "layer": "J/layer",
-    "sync": "J/layer",
-    "epoch": "J/epoch",
-}
+PointsLike = pl.DataFrame | Mapping[str, Any]
 
 
-@dataclass(frozen=True)
 class EnergyModel:
-    """Predicts the energy per datum of training networks on the machines it was fitted on."""
+    """Energy per datum of training networks, J: fitted to points, asked about others.
 
-    machines: Mapping[str, MachineModel]
-    name: str = "energy model"
+    Points are a polars frame, or a mapping of columns, as `read_points` gives: a network on a machine each.
+    Arguments are kept as they are and checked in `fit`; what is fitted ends in an underscore. Works with
+    `sklearn.base.clone` and `cross_val_score`, and does not need scikit-learn.
 
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Where the fitted energies came from: any of measured, modelled and simulated."""
-        found: set[str] = set()
-        for machine in self.machines.values():
-            listed = machine.data.get("sources", ())
-            assert isinstance(listed, list | tuple)
-            found.update(str(each) for each in listed)
-        return tuple(sorted(found))
+    Arguments:
+        name: what the model file calls it.
+        machines: descriptions by name; others are looked up in the catalogue.
+        allow: sources beside `measured` whose energies may be fitted: `modelled`, `simulated`.
+        seed: of random starts and folds.
+
+    Attributes:
+        machines_: the fitted `MachineModel` of each machine.
+
+    >>> EnergyModel(seed=1).get_params()["seed"]
+    1
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "energy model",
+        machines: Mapping[str, Machine] | None = None,
+        allow: Sequence[str] = (),
+        seed: int = 0,
+    ) -> None:
+        self.name = name
+        self.machines = machines
+        self.allow = allow
+        self.seed = seed
+
+    def fit(self, X: PointsLike, y: ArrayLike | None = None) -> Self:
+        """Fit a law to each machine in the points; `y` are energies per datum, J, or else X has them.
+
+        Raises:
+            UsageError: an unknown machine, or energies of a source that was not asked for.
+            DataError: points that cannot be used.
+            ModelError: too few points of a machine.
+        """
+        points = _frame(X)
+        if y is not None:
+            values = np.asarray(y, dtype=np.float64)
+            if values.shape != (points.height,):
+                raise DataError(
+                    f"{points.height} points and energies of shape {values.shape}; give one a point"
+                )
+            points = points.with_columns(pl.Series(ENERGY, values))
+        points = check_points(points)
+        check_sources(points, self.allow)
+        check_domains(points)
+        energy = energies(points).to_numpy()
+        known = resolve_machines(points, self.machines or {})
+        names = points["machine"].to_numpy()
+        self.machines_: dict[str, MachineModel] = {}
+        for name in sorted(known):
+            own = np.flatnonzero(names == name)
+            self.machines_[name] = fit_machine(points[own], energy[own], known[name], self.seed)
+        return self
+
+    @overload
+    def predict(self, X: PointsLike, return_std: Literal[False] = False) -> Vector: ...
+
+    @overload
+    def predict(self, X: PointsLike, return_std: Literal[True]) -> tuple[Vector, Vector]: ...
 
     def predict(
-        self, points: pl.DataFrame, coverage: float = 0.95
-    ) -> tuple[Vector, Vector, Vector, NDArray[np.bool_]]:
-        """Energy per datum, J, of each point, the ends of its interval, and whether it is extrapolated.
+        self,
+        X: PointsLike,
+        return_std: bool = False,
+    ) -> Vector | tuple[Vector, Vector]:
+        """Energy per datum of each point, J; with `return_std`, its standard uncertainty too, J.
 
         Raises:
             UsageError: a machine that the model does not know.
             DataError: points without features.
+            ModelError: the model is not fitted.
         """
+        p = self.predict_interval(X)
+        return (p.energy_j, p.energy_j * p.log_sd) if return_std else p.energy_j
+
+    def predict_interval(self, X: PointsLike, coverage: float = 0.95) -> Prediction:
+        """`predict` with an interval that holds `coverage` of energies, and what is extrapolated."""
+        points = check_points(_frame(X))
         n = points.height
-        energy, lower, upper = np.empty(n), np.empty(n), np.empty(n)
-        extrapolated = np.zeros(n, dtype=np.bool_)
-        for rows, machine, frame in self._by_machine(points):
-            p = machine.predict(features(frame), coverage)
-            energy[rows], lower[rows], upper[rows] = p.energy_j, p.lower_j, p.upper_j
-            extrapolated[rows] = p.extrapolated
-        return energy, lower, upper, extrapolated
+        result = Prediction(np.empty(n), np.empty(n), np.empty(n), np.zeros(n, dtype=np.bool_), np.empty(n))
+        for rows, machine in self._by_machine(points):
+            part = machine.predict(features(points[rows]), coverage)
+            for name in ("energy_j", "lower_j", "upper_j", "extrapolated", "log_sd"):
+                getattr(result, name)[rows] = getattr(part, name)
+        return result
 
-    def attribute(self, points: pl.DataFrame) -> pl.DataFrame:
-        """Energy per datum of each point by cause, a column `..._j` each, and `total_j`, their sum.
+    def attribute(self, X: PointsLike) -> pl.DataFrame:
+        """Energy per datum of each point by coefficient, J, a column each; a row sums to its prediction.
 
-        Null: that machine's model has no such part (another machine's cache level, an unknown idle power).
+        Null: that machine's law has no such coefficient.
         """
+        points = check_points(_frame(X))
         columns: dict[str, Vector] = {}
-        total = np.zeros(points.height)
-        for rows, machine, frame in self._by_machine(points):
-            for name, part in machine.attribute(features(frame)).items():
-                column = columns.setdefault(f"{name}_j", np.full(points.height, np.nan))
-                column[rows] = part
-                total[rows] += part
-        order = ("idle_j", "launch_j", "compute_j")
-        named = {n: columns[n] for n in (*order, *columns) if n in columns}
-        return pl.DataFrame({**named, "total_j": total}).with_columns(pl.all().fill_nan(None))
+        for rows, machine in self._by_machine(points):
+            for name, part in machine.attribute(features(points[rows])).items():
+                columns.setdefault(f"{name}_j", np.full(points.height, np.nan))[rows] = part
+        return pl.DataFrame(columns).with_columns(pl.all().fill_nan(None))
 
-    def to_dict(self) -> dict[str, Any]:
-        """The model as JSON values."""
-        return {
-            "format": FORMAT,
-            "version": VERSION,
-            "name": self.name,
-            "wattlas": wattlas.__version__,
-            "predicts": "energy per training datum, J = energy / (epochs · training batches · batch size)",
-            "sources": list(self.sources),
-            "machines": {name: _machine_to_dict(m) for name, m in self.machines.items()},
-        }
+    def score(self, X: PointsLike, y: ArrayLike | None = None) -> float:
+        """R² of log energy."""
+        observed = np.log(energies(check_points(_frame(X))).to_numpy() if y is None else np.asarray(y, float))
+        residual = np.log(self.predict(X)) - observed
+        return float(1 - (residual**2).sum() / ((observed - observed.mean()) ** 2).sum())
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Arguments by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set arguments by name.
+
+        Raises:
+            UsageError: there is no such argument.
+        """
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise UsageError(f"an energy model has no argument {name!r}; it has {', '.join(known)}")
+            setattr(self, name, value)
+        return self
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks an estimator about itself: only it calls this."""
+        from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
+
+        return Tags(
+            "regressor", TargetTags(True, positive_only=True), None, None, RegressorTags(), InputTags()
+        )
 
     def save(self, path: str | Path, force: bool = False) -> None:
-        """Write the model as JSON.
+        """Write the model as JSON (`model_file`).
 
         Raises:
             UsageError: the path exists, and `force` is not set.
+            ModelError: the model is not fitted.
         """
-        path = Path(path)
-        if path.exists() and not force:
-            raise UsageError(f"{path} exists; choose another path, or overwrite it with --force")
-        text = json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False)
-        path.write_text(_compact(text) + "\n", encoding="utf-8")
+        from wattlas.model.model_file import save_model
 
-    def _by_machine(self, points: pl.DataFrame) -> list[tuple[NDArray[np.intp], MachineModel, pl.DataFrame]]:
-        points = check_points(points)
-        names = points["machine"].cast(pl.String)
+        self._fitted()
+        save_model(self, Path(path), force)
+
+    def _fitted(self) -> Mapping[str, MachineModel]:
+        if not hasattr(self, "machines_"):
+            raise ModelError("the energy model is not fitted; call fit first, or load_model")
+        return self.machines_
+
+    def _by_machine(self, points: pl.DataFrame) -> list[tuple[NDArray[np.intp], MachineModel]]:
+        machines, names = self._fitted(), points["machine"].to_numpy()
         result = []
-        for name in names.unique().sort():
-            if name not in self.machines:
+        for name in sorted(set(names.tolist())):
+            if name not in machines:
                 raise UsageError(
-                    f"the model {self.name!r} does not know the machine {name!r}, only "
-                    f"{', '.join(self.machines)}; move it there with 'wattlas model calibrate'"
+                    f"the model {self.name!r} knows {', '.join(machines)} and not the machine {name!r}; "
+                    "fit one to measurements of that machine with 'wattlas model fit'"
                 )
-            rows = np.flatnonzero((names == name).to_numpy())
-            frame = points if len(rows) == points.height else points[rows]
-            result.append((rows, self.machines[name], frame))
+            result.append((np.flatnonzero(names == name), machines[name]))
         return result
 
 
-def shipped_models() -> tuple[str, ...]:
-    """Names of the models that come with Wattlas."""
-    files = resources.files("wattlas.model").joinpath("shipped").iterdir()
-    return tuple(sorted(f.name.removesuffix(".json") for f in files if f.name.endswith(".json")))
-
-
-def load_model(path_or_name: str | Path) -> EnergyModel:
-    """A saved model, or one that comes with Wattlas, by name.
-
-    Raises:
-        UnknownNameError: there is no such file and no such model.
-        ModelError: the file is no energy model.
-    """
-    text = str(path_or_name)
-    if text in shipped_models():
-        content = resources.files("wattlas.model").joinpath("shipped", f"{text}.json").read_text("utf-8")
-    elif not Path(text).is_file():
-        raise UnknownNameError("model", text, shipped_models())
-    else:
-        try:
-            content = Path(text).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ModelError(
-                f"cannot read the model {text}: {error}; give a file of 'wattlas model fit'"
-            ) from error
-    try:
-        document = json.loads(content)
-        if document["format"] != FORMAT or document["version"] != VERSION:
-            raise ModelError(
-                f"{text} is {document['format']} version {document['version']}, and this Wattlas reads {FORMAT} "
-                f"version {VERSION}; fit it again"
-            )
-        machines = {n: _machine_from_dict(n, m) for n, m in document["machines"].items()}
-        return EnergyModel(machines, document["name"])
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(
-            f"{text} is no energy model ({type(error).__name__}: {error}); give a file of 'wattlas model fit'"
-        ) from error
-
-
-def _machine_to_dict(m: MachineModel) -> dict[str, Any]:
-    relative = m.relative_u
-    coefficients = {}
-    for name, value in m.values.items():
-        entry: dict[str, Any] = {"value": value, "unit": unit(name)}
-        entry["relative_u"] = relative.get(name)
-        base = name.partition("_beyond_")[0]
-        if base in _READABLE:
-            symbol = _READABLE[base]
-            entry["reads"] = f"{format_si(value, 'J', 3)}{symbol[1:]}"
-        coefficients[name] = entry
-    return {
-        "coefficients": coefficients,
-        "fixed": sorted(m.law.fixed),
-        "log_sd": m.log_sd,
-        "degrees_of_freedom": m.freedom,
-        "range_of_validity": {n: list(r) for n, r in m.valid.items()},
-        "idle_fraction": m.idle_fraction,
-        "cannot_tell": list(m.notes),
-        "held_out": dict(m.metrics),
-        "data": dict(m.data),
-        "levels": [asdict(level) for level in m.law.levels],
-        "log_covariance": [list(map(float, row)) for row in m.covariance],
-        "log_covariance_of": list(m.law.free),
-    }
-
-
-def _machine_from_dict(name: str, d: dict[str, Any]) -> MachineModel:
-    values = {n: float(c["value"]) for n, c in d["coefficients"].items()}
-    law = Law(
-        tuple(d["log_covariance_of"]),
-        {n: values[n] for n in d["fixed"]},
-        tuple(CacheLevel(**level) for level in d["levels"]),
-    )
-    covariance = np.array(d["log_covariance"], dtype=np.float64).reshape(len(law.free), len(law.free))
-    return MachineModel(
-        machine=name,
-        law=law,
-        x=law.logs(values),
-        covariance=covariance,
-        log_sd=float(d["log_sd"]),
-        freedom=int(d["degrees_of_freedom"]),
-        valid={n: (float(r[0]), float(r[1])) for n, r in d["range_of_validity"].items()},
-        idle_fraction=d["idle_fraction"],
-        data=d["data"],
-        notes=tuple(d["cannot_tell"]),
-        metrics=d["held_out"],
-    )
-
-
-def _compact(text: str) -> str:
-    """JSON with each list of numbers on one line: a matrix row is read as a row."""
-    lines: list[str] = []
-    gathered: list[str] | None = None
-    for line in text.split("\n"):
-        if gathered is not None:
-            gathered.append(line.strip())
-            if line.strip().rstrip(",") == "]":
-                lines.append(f"{gathered[0]}{' '.join(gathered[1:-1])}{gathered[-1]}")
-                gathered = None
-            elif line.rstrip().endswith(("[", "{")):
-                # Not a flat list: give back what was gathered.
-                lines.append(gathered[0])
-                lines += gathered[1:-1]
-                gathered = [line] if line.rstrip().endswith("[") else None
-                if gathered is None:
-                    lines.append(line)
-        elif line.rstrip().endswith("["):
-            gathered = [line]
-        else:
-            lines.append(line)
-    return "\n".join(lines)
+def _frame(points: PointsLike) -> pl.DataFrame:
+    if isinstance(points, pl.DataFrame):
+        return points
+    if isinstance(points, Mapping):
+        return pl.DataFrame(points)
+    raise UsageError(f"points are a {type(points).__name__}; give a polars frame or a mapping of columns")

@@ -1,6 +1,5 @@
 """What a training step of a network does, from its widths: layers, work, bytes; for many networks at once."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -15,10 +14,9 @@ BYTES = 4.0
 class Features:
     """Columns over n points, of one training step of a whole batch unless they say otherwise.
 
-    Work counts a multiply-accumulate as one operation. `macs` (n, deepest) is each layer's per datum, 0
-    where there is no such layer. Activation bytes are those of all layers' outputs; parameter bytes are 4 P.
-    Working sets are `networks.working_sets`: `l` and all activations are dealt out over a machine's units,
-    parameters are replicated.
+    Work counts a multiply-accumulate as one operation (`networks.work`). `macs` (n, deepest) is each layer's
+    per datum, 0 where there is no such layer. Activation bytes are those of all layers' outputs, interlayer
+    bytes those of the largest pair of neighbours, parameter bytes 4 P.
     """
 
     batch_size: Vector
@@ -27,6 +25,7 @@ class Features:
     depth: Vector
     n_parameters: Vector
     n_inputs: Vector
+    widest: Vector
     macs: Vector
     flops: Vector
     forward_flops: Vector
@@ -34,32 +33,22 @@ class Features:
     activation_bytes: Vector
     input_bytes: Vector
     interlayer_bytes: Vector
-    widest: Vector
 
     def __len__(self) -> int:
         return len(self.depth)
 
-    @property
-    def test_ratio(self) -> Vector:
-        """Test batches per training step."""
-        return self.test_batches / self.train_batches
-
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> "Features":
         """The features of some rows."""
-        return Features(**{name: column[rows] for name, column in self._columns()})
-
-    def _columns(self) -> Iterator[tuple[str, Vector]]:
-        return ((each.name, getattr(self, each.name)) for each in fields(self))
+        return Features(**{each.name: getattr(self, each.name)[rows] for each in fields(self)})
 
 
 def features(points: pl.DataFrame) -> Features:
     """Features of checked points (`points.check_points`)."""
     widths, depth = _padded(points["widths"])
-    number = {
-        name: points[name].cast(pl.Float64).to_numpy()
+    inputs, batch, train_batches, test_batches = (
+        points[name].cast(pl.Float64).to_numpy()
         for name in ("n_inputs", "batch_size", "n_train_batches", "n_test_batches")
-    }
-    batch, inputs = number["batch_size"], number["n_inputs"]
+    )
     before = np.concatenate([inputs[:, None], widths[:, :-1]], axis=1)
     before[widths == 0] = 0.0
     macs = before * widths
@@ -70,11 +59,12 @@ def features(points: pl.DataFrame) -> Features:
     backward = 2 * units + 2 * weights - macs[:, 0] + parameters * (1 + batch) / batch
     return Features(
         batch_size=batch,
-        train_batches=number["n_train_batches"],
-        test_batches=number["n_test_batches"],
+        train_batches=train_batches,
+        test_batches=test_batches,
         depth=depth,
         n_parameters=parameters,
         n_inputs=inputs,
+        widest=widths.max(axis=1),
         macs=macs,
         flops=batch * (parameters + backward),
         forward_flops=batch * parameters,
@@ -82,7 +72,6 @@ def features(points: pl.DataFrame) -> Features:
         activation_bytes=BYTES * batch * units,
         input_bytes=BYTES * batch * inputs,
         interlayer_bytes=BYTES * batch * (before + widths).max(axis=1),
-        widest=widths.max(axis=1),
     )
 
 

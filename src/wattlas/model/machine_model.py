@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ RANGED = ("n_parameters", "depth", "widest", "n_inputs", "batch_size", "train_ba
 
 @dataclass(frozen=True)
 class Prediction:
-    """Energy per datum, J, its 95 % interval, and which rows are outside the range of the fitted data."""
+    """Energy per datum, J, its interval, the rows outside the fitted range, and the sd of ln energy."""
 
     energy_j: Vector
     lower_j: Vector
@@ -33,30 +34,28 @@ class MachineModel:
     """A law with fitted coefficients.
 
     Attributes:
-        machine: name.
         law: which coefficients it has.
         x: their logarithms (`overlap`: of p - 1).
         covariance: of x.
         log_sd: standard deviation of ln(energy) about the prediction, from held-out groups.
         freedom: degrees of freedom behind `log_sd`.
         valid: lowest and highest value of each ranged feature in the fitted data.
-        idle_fraction: idle power over mean power while training, or None where either is not known.
-        data: provenance: counts, sources, hash.
-        notes: what the data cannot tell, in sentences.
-        metrics: errors by grouped cross-validation.
+        undetermined: coefficients whose value is the prior's more than the data's.
+        identifiability: what the data cannot tell: `coefficients` and `finding` each.
+        held_out: errors by grouped cross-validation.
+        data: provenance: counts, sources, domain, hash.
     """
 
-    machine: str
     law: Law
     x: Vector
     covariance: NDArray[np.float64]
     log_sd: float
     freedom: int
     valid: Mapping[str, tuple[float, float]]
-    idle_fraction: float | None = None
-    data: Mapping[str, object] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    metrics: Mapping[str, object] = field(default_factory=dict)
+    undetermined: tuple[str, ...] = ()
+    identifiability: tuple[Mapping[str, Any], ...] = ()
+    held_out: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def values(self) -> dict[str, float]:
@@ -65,8 +64,12 @@ class MachineModel:
 
     @property
     def relative_u(self) -> dict[str, float]:
-        """Relative standard uncertainty of each fitted coefficient (of p - 1 for `overlap`)."""
-        return dict(zip(self.law.free, np.sqrt(np.diag(self.covariance)).tolist(), strict=True))
+        """Relative standard uncertainty of each fitted coefficient: the sd of its logarithm."""
+        values, sd = self.values, np.sqrt(np.diag(self.covariance))
+        return {
+            name: float(s) * ((values[name] - 1) / values[name] if name == "overlap" else 1.0)
+            for name, s in zip(self.law.free, sd, strict=True)
+        }
 
     def predict(self, f: Features, coverage: float = 0.95) -> Prediction:
         """Energy per datum of each row, with an interval of log-normal form.
@@ -79,8 +82,9 @@ class MachineModel:
         variance = np.einsum("ij,jk,ik->i", slopes, self.covariance, slopes, optimize=True)
         sd = np.sqrt(self.log_sd**2 + variance + (SD_PER_DOUBLING * doublings) ** 2)
         k = float(stdtrit(max(self.freedom, 3), 0.5 + coverage / 2))
-        with np.errstate(over="ignore"):
-            return Prediction(energy, energy * np.exp(-k * sd), energy * np.exp(k * sd), doublings > 0, sd)
+        # Ends beyond what a number can hold would be no numbers in a table.
+        reach = np.minimum(k * sd, 300.0)
+        return Prediction(energy, energy * np.exp(-reach), energy * np.exp(reach), doublings > 0, sd)
 
     def doublings_outside(self, f: Features) -> Vector:
         """Sum over features of how many doublings (or halvings) a row is outside the fitted range."""
@@ -92,17 +96,8 @@ class MachineModel:
         return total
 
     def attribute(self, f: Features) -> dict[str, Vector]:
-        """Energy per datum by cause, J; the parts sum to the prediction.
-
-        `idle` is idle power × time, taken as the same fraction of every part because time is not modelled apart
-        from energy; it is absent where the idle fraction is not known.
-        """
-        parts = parts_of(self.law, self.x, columns(self.law, f))
-        if self.idle_fraction is None:
-            return parts
-        whole = sum(parts.values(), np.zeros(len(f)))
-        dynamic = {name: part * (1 - self.idle_fraction) for name, part in parts.items()}
-        return {"idle": whole * self.idle_fraction, **dynamic}
+        """Energy per datum of each cost, J; the parts sum to the prediction."""
+        return parts_of(self.law, self.x, columns(self.law, f))
 
 
 def valid_range(f: Features) -> dict[str, tuple[float, float]]:

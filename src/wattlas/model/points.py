@@ -1,6 +1,6 @@
 """Points: one energy per datum of one network on one machine, a row of a frame each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,29 +15,8 @@ from wattlas.hardware.machine import Machine
 ENERGY = "energy_per_datum_j"
 SOURCES = ("measured", "modelled", "simulated")
 # Without these there are no features; the rest of a points table is for grouping and provenance.
-_NEEDED = ("machine", "widths", "n_inputs", "n_train_batches", "n_test_batches", "batch_size")
-_KEPT = (
-    "machine",
-    "dataset",
-    "shape",
-    "depth",
-    "log2_size",
-    "size",
-    "n_parameters",
-    "widths",
-    "n_inputs",
-    "n_outputs",
-    "n_observations",
-    "n_train_batches",
-    "n_test_batches",
-    "batch_size",
-    ENERGY,
-    "quality",
-    "source",
-    "domain",
-    "duration_s",
-    "energy_j",
-)
+_COUNTS = ("n_inputs", "n_train_batches", "n_test_batches", "batch_size")
+_NEEDED = ("machine", "widths", *_COUNTS)
 
 
 @dataclass(frozen=True)
@@ -62,9 +41,9 @@ def read_points_file(path: str | Path) -> PointsFile:
     path = Path(path)
     if path.is_dir():
         tables = load_tables(path)
-        frame = tables.experiments.filter(pl.col(ENERGY).is_not_null())
-        kept = frame.select([name for name in _KEPT if name in frame.columns])
-        return PointsFile(check_points(kept, str(path)), machines_of(tables.nodes))
+        # Experiments of which every run diverged have no energy.
+        done = tables.experiments.filter(pl.col(ENERGY).is_not_null())
+        return PointsFile(check_points(done, str(path)), machines_of(tables.nodes))
     try:
         frame = pl.read_csv(path, infer_schema_length=None)
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -85,31 +64,32 @@ def check_points(frame: pl.DataFrame, where: str = "points") -> pl.DataFrame:
         raise DataError(f"{where} has no column {missing[0]!r}; points need {', '.join(_NEEDED)}")
     if frame.height == 0:
         raise DataError(f"{where} has no rows; give at least one point")
-    if frame.schema["widths"] == pl.String:
-        parsed = pl.col("widths").str.strip_chars().str.split(" ").cast(pl.List(pl.Int64), strict=False)
-    elif isinstance(frame.schema["widths"], pl.List):
+    for name in _COUNTS:
+        least = 0 if name == "n_test_batches" else 1
+        number = pl.col(name).cast(pl.Float64, strict=False)
+        _require(
+            frame,
+            (number >= least) & number.is_finite() & (number.round() == number),
+            name,
+            f"a whole number from {least} up",
+            where,
+        )
+    kind = frame.schema["widths"]
+    if kind == pl.String:
+        parsed = pl.col("widths").str.extract_all(r"\S+").cast(pl.List(pl.Int64), strict=False)
+    elif isinstance(kind, pl.List):
         parsed = pl.col("widths").cast(pl.List(pl.Int64))
     else:
         # A CSV of networks of one layer only reads as numbers.
         parsed = pl.concat_list(pl.col("widths").cast(pl.Int64, strict=False))
-    frame = frame.with_columns(parsed.alias("widths"))
-    counts = ("n_inputs", "n_train_batches", "n_test_batches", "batch_size")
-    frame = frame.with_columns(pl.col(name).cast(pl.Int64, strict=False) for name in counts)
-    widths = pl.col("widths")
-    good = (
-        (widths.list.len() > 0)
-        & (widths.list.min() >= 1)
-        & (widths.list.eval(pl.element().is_null()).list.sum() == 0)
+    whole = (parsed.list.len() > 0) & (parsed.list.min() >= 1) & ~parsed.list.contains(None)
+    _require(frame, whole, "widths", "whole widths of at least 1, separated by spaces", where)
+    frame = frame.with_columns(
+        parsed.alias("widths"),
+        pl.col("machine").cast(pl.String),
+        *(pl.col(name).cast(pl.Int64, strict=False) for name in _COUNTS),
     )
-    _require(frame, good, "widths", "whole widths of at least 1, separated by spaces", where)
-    for name in counts:
-        least = 0 if name == "n_test_batches" else 1
-        _require(frame, pl.col(name) >= least, name, f"a whole number of at least {least}", where)
-    _require(
-        frame, pl.col("machine").cast(pl.String).str.len_chars() > 0, "machine", "the machine's name", where
-    )
-    if ENERGY in frame.columns:
-        frame = frame.with_columns(pl.col(ENERGY).cast(pl.Float64, strict=False))
+    _require(frame, pl.col("machine").str.len_chars() > 0, "machine", "the machine's name", where)
     if "source" in frame.columns:
         _require(frame, pl.col("source").is_in(SOURCES), "source", f"one of {', '.join(SOURCES)}", where)
     return frame
@@ -123,10 +103,9 @@ def energies(frame: pl.DataFrame) -> pl.Series:
     """
     if ENERGY not in frame.columns:
         raise DataError(f"the points have no column {ENERGY!r}; a fit needs measured energies")
-    _require(
-        frame, (pl.col(ENERGY) > 0) & pl.col(ENERGY).is_finite(), ENERGY, "a positive energy in J", "points"
-    )
-    return frame[ENERGY]
+    number = pl.col(ENERGY).cast(pl.Float64, strict=False)
+    _require(frame, (number > 0) & number.is_finite(), ENERGY, "a positive energy in J", "points")
+    return frame[ENERGY].cast(pl.Float64)
 
 
 def sources(frame: pl.DataFrame) -> tuple[str, ...]:
@@ -151,14 +130,29 @@ def check_sources(frame: pl.DataFrame, allow: Sequence[str]) -> None:
             )
 
 
-def resolve_machines(frame: pl.DataFrame, known: dict[str, Machine]) -> dict[str, Machine]:
+def check_domains(frame: pl.DataFrame) -> None:
+    """Refuse to pool energies of one machine that bound different things (a node, a package).
+
+    Raises:
+        UsageError: there are some.
+    """
+    if "domain" not in frame.columns:
+        return
+    for (name,), own in frame.group_by("machine", maintain_order=True):
+        if len(found := own["domain"].drop_nulls().unique().sort().to_list()) > 1:
+            raise UsageError(
+                f"energies of {name} bound different domains ({', '.join(found)}); say which with --domain"
+            )
+
+
+def resolve_machines(frame: pl.DataFrame, known: Mapping[str, Machine]) -> dict[str, Machine]:
     """A machine for every name in the points: from `known`, else from the catalogue.
 
     Raises:
         UsageError: there is none of that name.
     """
     machines = {}
-    for name in frame["machine"].cast(pl.String).unique().sort():
+    for name in frame["machine"].unique().sort():
         if name in known:
             machines[name] = known[name]
         elif name in machine_names():
