@@ -74,13 +74,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WattlasError as error:
         return _fail(str(error), error.exit_status)
     except BrokenPipeError:
-        # The reader went away (`| head`): not an error, but Python must not flush into it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _reader_went_away()
+    except SystemExit:
+        # What click makes of a broken pipe even with standalone_mode off, and of nothing else.
+        return _reader_went_away()
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         return _fail(f"{what}; check the path, its permissions and the free space", 1)
     return status if isinstance(status, int) else 0
+
+
+def _reader_went_away() -> int:
+    # `| head` is no error, but Python must not flush into the pipe at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _fail(message: str, status: int) -> int:

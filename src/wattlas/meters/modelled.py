@@ -73,19 +73,21 @@ class ModelledMeter:
         path = proc_root() / "stat"
         try:
             self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            self._n_cpus = len(re.findall(r"^cpu\d", path.read_text(), re.MULTILINE))
-            self._opened_busy_s = self._busy_s()
+            self._n_cpus = max(len(re.findall(r"^cpu\d", path.read_text(), re.MULTILINE)), 1)
+            self._seen_busy_s = self._busy_s()
         except (OSError, MeterRetryError) as error:
             self.close()
             reason = getattr(error, "strerror", None) or str(error)
             raise MeterUnavailableError(
                 f"{path} does not tell how busy the CPUs are: {reason}", "set WATTLAS_PROC_ROOT to a procfs"
             ) from error
-        self._opened_s = clock.monotonic_s()
+        self._last_s = clock.monotonic_s()
+        self._energy_j = self._owed_s = 0.0
         instrument = Instrument(
             kind="counter",
-            quantum=(power.peak_w - power.idle_w) * _TICK_S / max(self._n_cpus, 1),
-            update_period_s=_TICK_S,
+            # All CPUs may tick at once. The idle part goes on between ticks, so no value is an old one.
+            quantum=(power.peak_w - power.idle_w) * _TICK_S,
+            update_period_s=0.0,
             # A rectangular half-width of √3·u has the standard deviation u.
             accuracy_relative=power.u_relative * 3**0.5,
             accuracy_source=power.provenance,
@@ -101,11 +103,19 @@ class ModelledMeter:
         if self._descriptor is None:
             raise MeterEndedError("the modelled meter is closed; open it again")
         before_s = self._clock.monotonic_s()
-        busy_s = self._busy_s() - self._opened_busy_s
+        busy_s = self._busy_s()
         after_s = self._clock.monotonic_s()
-        idle_j = self._power.idle_w * ((before_s + after_s) / 2 - self._opened_s)
-        busy_j = (self._power.peak_w - self._power.idle_w) * busy_s / max(self._n_cpus, 1)
-        return (Reading(self._channel.id, before_s, after_s, idle_j + busy_j),)
+        now_s = (before_s + after_s) / 2
+        elapsed_s = now_s - self._last_s
+        # Ticks come in lumps. What would be more than every CPU busy since the last read belongs to the time
+        # after it, as far as that goes: power stays between idle and loaded.
+        self._owed_s += busy_s - self._seen_busy_s
+        taken_s = min(self._owed_s, elapsed_s * self._n_cpus)
+        self._owed_s -= taken_s
+        self._energy_j += self._power.idle_w * elapsed_s
+        self._energy_j += (self._power.peak_w - self._power.idle_w) * taken_s / self._n_cpus
+        self._seen_busy_s, self._last_s = busy_s, now_s
+        return (Reading(self._channel.id, before_s, after_s, self._energy_j),)
 
     def close(self) -> None:
         """Close `/proc/stat`."""
