@@ -2,17 +2,21 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from math import isfinite
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wattlas.core.errors import DataError, EngineError
 from wattlas.networks.network import Network
 
 Loss = Literal["mean_squared_error", "binary_crossentropy", "categorical_crossentropy"]
 # Adam divides by sqrt(v) + epsilon. `keras` adds epsilon before the bias correction of v is applied,
 # `standard` (Kingma and Ba, algorithm 1) after it. The paper's stack is Keras.
 EpsilonConvention = Literal["keras", "standard"]
+# Kernel (n_in, n_out) and bias (n_out,) of each layer, on the host.
+Weights = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,17 @@ class TrainingData:
     x_test: NDArray[np.float32]
     y_test: NDArray[np.float32]
     fingerprint: str
+
+    def __post_init__(self) -> None:
+        arrays = (self.x_train, self.y_train, self.x_test, self.y_test)
+        (x, y, x_test, y_test) = (array.shape for array in arrays)
+        if any(array.ndim != 2 or array.dtype != np.float32 for array in arrays):
+            raise DataError(f"the arrays of {self.name!r} must be float32 in two dimensions; convert them")
+        if (x[0], x_test[0], x[1], y[1]) != (y[0], y_test[0], x_test[1], y_test[1]):
+            raise DataError(
+                f"the arrays of {self.name!r} do not fit each other: {x} and {y} to train on, {x_test} and "
+                f"{y_test} to test; give as many rows of x as of y, and the same columns in both splits"
+            )
 
     @property
     def n_inputs(self) -> int:
@@ -56,6 +71,24 @@ class TrainingConfig:
     epsilon_convention: EpsilonConvention = "keras"
     evaluate_test: bool = True
 
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1:
+            raise EngineError(
+                f"epochs is {self.epochs} and batch size {self.batch_size}; both must be at least 1"
+            )
+        for name in ("learning_rate", "epsilon"):
+            value = getattr(self, name)
+            if not (isfinite(value) and value > 0):
+                raise EngineError(f"{name} is {value}; it must be above 0 and finite")
+        for name in ("beta_1", "beta_2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise EngineError(f"{name} is {getattr(self, name)}; it must be in [0, 1)")
+        if self.epsilon_convention not in get_args(EpsilonConvention):
+            raise EngineError(
+                f"epsilon_convention is {self.epsilon_convention!r}; give one of "
+                f"{', '.join(get_args(EpsilonConvention))}"
+            )
+
 
 @dataclass(frozen=True)
 class TrainingResult:
@@ -67,9 +100,12 @@ class TrainingResult:
         test_accuracy: fraction right, NaN for regression.
         epoch_end_s: monotonic time at which each epoch was known to be over. Where several epochs run in one
             call, the times inside the call are interpolated and `epochs_per_call` says so.
-        start_s, end_s: the training window [start, end), monotonic, compile and data transfer excluded.
-        diverged: a loss became NaN or infinite; training stopped there and later entries are NaN.
-        padded_rows_per_epoch: rows of no weight with which the last batch was filled up.
+        start_s, end_s: the training window [start, end), monotonic, compile and data transfer excluded,
+            shuffles included. It ends when the last call came back: with the last epoch, or, of a diverged
+            training, with the call in which it diverged.
+        diverged: a loss became NaN or infinite. Training stopped there: this epoch is the last with a time,
+            and every later entry is NaN.
+        padded_rows_per_epoch: rows of no weight with which the last training batch was filled up.
         compile_cached: the program was read from a cache, not compiled; None where nothing is compiled.
     """
 

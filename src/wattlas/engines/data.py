@@ -79,8 +79,8 @@ def load_training_data(
 ) -> TrainingData:
     """Encode a source and split it.
 
-    `seed` is of the split, not of a run: all runs of an experiment see the same test rows. The test split has the
-    fraction of the rows, rounded up.
+    `seed` is of the split, not of a run: all runs of an experiment see the same test rows. The test split has
+    the fraction of the rows, rounded up.
 
     Raises:
         UnknownNameError: no such name.
@@ -190,8 +190,8 @@ def _column(series: Any, path: Path) -> Column:
     nulls = series.is_null()
     if nulls.any():
         raise DataError(
-            f"{path}: column {series.name!r} has {nulls.sum()} missing values, the first in row {nulls.arg_max()}; "
-            "fill them in or leave the rows or the column out"
+            f"{path}: column {series.name!r} has {nulls.sum()} missing values, the first in row "
+            f"{nulls.arg_max()}; fill them in or leave the rows or the column out"
         )
     if series.dtype.is_numeric() or series.dtype == pl.Boolean:
         return Column(series.name, series.cast(pl.Float64).to_numpy())

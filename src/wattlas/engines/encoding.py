@@ -7,8 +7,8 @@
 | 3 to 20 | one-hot | one-hot |
 | more | one column, scaled to [0, 1] | one-hot: text has no order |
 
-It is fitted to all rows, before they are split, as the published runs did: value counts and ranges of the test
-rows are therefore known to the encoding. Network widths would otherwise depend on the split.
+It is fitted to all rows, before they are split, as the published runs did: value counts and ranges of the
+test rows are therefore known to the encoding. Network widths would otherwise depend on the split.
 """
 
 from collections.abc import Sequence
@@ -73,8 +73,8 @@ def encode_target(column: Column, loss: Loss | None = None) -> tuple[Matrix, Los
     """(n, n_outputs) and the loss.
 
     Without a loss given, the number of distinct values decides as for a feature: two are 0 and 1 with binary
-    cross-entropy, 3 to 20 (or text) are one-hot with categorical cross-entropy, more are scaled to [0, 1] with mean
-    squared error.
+    cross-entropy, 3 to 20 (or text) are one-hot with categorical cross-entropy, more are scaled to [0, 1]
+    with mean squared error.
 
     Raises:
         DataError: the target has one value only, or does not suit the loss.
@@ -134,4 +134,5 @@ def _scaled(column: Column) -> Matrix:
     if low == high:
         raise DataError(f"column {column.name!r} has one value only; leave it out")
     # Halved first: high - low of the largest floats would overflow.
-    return ((values / 2 - low / 2) / (high / 2 - low / 2)).astype(np.float32)
+    scaled: Matrix = ((values / 2 - low / 2) / (high / 2 - low / 2)).astype(np.float32)
+    return scaled

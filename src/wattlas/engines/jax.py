@@ -1,6 +1,7 @@
 """Trains with JAX: feature-major, shuffled on the host, many epochs in a call.
 
-Activations are (features, rows), so that the rows of a batch are the minor axis and `W @ x` streams through them.
+Activations are (features, rows), so that the rows of a batch are the minor axis and `W @ x` streams through
+them.
 """
 
 import os
@@ -10,11 +11,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jaxlib
 import numpy as np
 from jax import lax
 from numpy.typing import NDArray
 
-from wattlas.engines.base import Loss, TrainingConfig, TrainingData, TrainingResult
+from wattlas.core.errors import EngineError
+from wattlas.engines.base import Loss, TrainingConfig, TrainingData, TrainingResult, Weights
 from wattlas.engines.numpy import initial_losses
 from wattlas.engines.recorder import Recorder, check_training
 from wattlas.engines.start import (
@@ -49,7 +52,8 @@ def _logits(parameters: _Parameters, x: Any, residual: bool) -> Any:
     for index, (kernel, bias) in enumerate(parameters):
         z = kernel @ x + bias[:, None]
         if index < last:
-            z = jnp.maximum(z, 0)
+            # Not jnp.maximum, whose slope at 0 is a half: dead layers have zeros throughout.
+            z = jax.nn.relu(z)
             if residual and index > 0:
                 z = z + x
         x = z
@@ -123,54 +127,75 @@ def _program(
 class JaxTraining:
     """A training whose program is compiled and whose data are on the device."""
 
-    def __init__(self, network: Network, data: TrainingData, config: TrainingConfig) -> None:
-        check_training(network, data, config)
+    def __init__(
+        self, network: Network, data: TrainingData, config: TrainingConfig, calls: int | None = None
+    ) -> None:
+        check_training(network, data)
         self._network, self._data, self._config = network, data, config
         self._batches = Batches(len(data.x_train), config.batch_size)
-        self._calls = epochs_per_call(network, self._batches.steps, len(data.x_train), config.epochs)
+        rows, steps = len(data.x_train), self._batches.steps
+        self._calls = calls or epochs_per_call(network, steps, rows, config.epochs)
         tests = tests_per_epoch(data, config)
-        self._arrays = (jnp.asarray(data.x_train), jnp.asarray(data.y_train), _test_arrays(data, tests))
+        arrays = (jnp.asarray(data.x_train), jnp.asarray(data.y_train), _test_arrays(data, tests))
+        self._arrays = jax.block_until_ready(arrays)
+        self._parameters: Any = ()
         self._evaluates = tests is not None
         program = _program(network, config, data.loss, self._evaluates, self._calls)
-        state, shuffles, plan = self._state(0), self._shuffles(shuffle_generator(0)), self._plan(0)
-        hits = _CacheHits()
+        state = self._state(initial_weights(network, 0))
+        shuffles = np.zeros((self._calls, steps, self._batches.size), np.int32)
+        hits = _cache_hits()
         self.compile_start_s = time.monotonic()
-        lowered = jax.jit(program, donate_argnums=0).lower(state, *self._arrays, shuffles, plan, np.int32(1))
-        with hits:
-            self._train = lowered.compile()
+        jitted = jax.jit(program, donate_argnums=0)
+        lowered = jitted.lower(state, *self._arrays, shuffles, self._plan(0), np.int32(1))
+        self._train = lowered.compile()
         self.compile_end_s = time.monotonic()
-        self.compile_cached = hits.count > 0
+        self.compile_cached = _cache_hits() > hits
 
     def run(self, seed: int, on_epochs: Callable[[int], None] | None = None) -> TrainingResult:
         """Train from the weights of `seed`; see `CompiledTraining`."""
         config = self._config
+        self._parameters = ()
         host = initial_weights(self._network, seed)
         initial = initial_losses(self._network, self._data, config, host)
-        state = jax.block_until_ready(self._state(seed))
+        state = jax.block_until_ready(self._state(host))
+        del host
         rng = shuffle_generator(seed)
-        shuffles = self._shuffles(rng)
         recorder = Recorder(config.epochs, initial)
         recorder.start()
-        while recorder.done < config.epochs and not recorder.diverged:
-            count = min(self._calls, config.epochs - recorder.done)
-            plan = self._plan(recorder.done)
+        count = min(self._calls, config.epochs)
+        shuffles = self._shuffles(rng, count)
+        while count and not recorder.diverged:
+            plan, start = self._plan(recorder.done), recorder.done
             state, losses = self._train(state, *self._arrays, shuffles, plan, np.int32(count))
-            # Drawn while the call runs.
-            shuffles = self._shuffles(rng)
+            # The next call's are drawn while this one runs.
+            following = min(self._calls, config.epochs - start - count)
+            shuffles = self._shuffles(rng, following)
             columns = np.asarray(losses, dtype=np.float64)[:count].T
+            count = following
             accuracy = columns[2] if self._evaluates else None
             recorder.add(columns[0], columns[1] if self._evaluates else None, accuracy)
             if on_epochs:
                 on_epochs(recorder.done)
+        self._parameters = state[0]
         return recorder.result(self._calls, self._batches.padding, self.compile_cached)
 
-    def _state(self, seed: int) -> Any:
-        weights = initial_weights(self._network, seed)
+    def trained_weights(self) -> Weights:
+        """Weights at the end of the last run."""
+        return [(np.asarray(kernel).T, np.asarray(bias)) for kernel, bias in self._parameters]
+
+    @staticmethod
+    def _state(weights: Weights) -> Any:
         parameters = [(jnp.asarray(kernel.T), jnp.asarray(bias)) for kernel, bias in weights]
         return parameters, jax.tree.map(jnp.zeros_like, parameters), jax.tree.map(jnp.zeros_like, parameters)
 
-    def _shuffles(self, rng: np.random.Generator) -> NDArray[np.int32]:
-        return self._batches.shuffled(rng, self._calls)
+    def _shuffles(self, rng: np.random.Generator, epochs: int) -> NDArray[np.int32]:
+        """The rows of a call, of which it uses `epochs`: no more are drawn."""
+        if epochs == self._calls:
+            return self._batches.shuffled(rng, epochs)
+        rows = np.zeros((self._calls, self._batches.steps, self._batches.size), np.int32)
+        if epochs:
+            rows[:epochs] = self._batches.shuffled(rng, epochs)
+        return rows
 
     def _plan(self, epochs_done: int) -> tuple[NDArray[np.float32], ...]:
         shape = self._calls, self._batches.steps
@@ -189,34 +214,35 @@ def _test_arrays(data: TrainingData, tests: Batches | None) -> Any:
     return jnp.asarray(x), jnp.asarray(y), jnp.asarray(share)
 
 
-class _CacheHits:
-    """Counts programs that were read from JAX's persistent cache while it is entered."""
+_cache_events: list[str] = []
 
-    _EVENT = "/jax/compilation_cache/cache_hits"
 
-    def __init__(self) -> None:
-        self.count = 0
+def _listen(event: str, **_: object) -> None:
+    if event == "/jax/compilation_cache/cache_hits":
+        _cache_events.append(event)
 
-    def __enter__(self) -> "_CacheHits":
-        jax.monitoring.register_event_listener(self._listen)
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        jax.monitoring.unregister_event_listener(self._listen)
+jax.monitoring.register_event_listener(_listen)
 
-    def _listen(self, event: str, **_: object) -> None:
-        self.count += event == self._EVENT
+
+def _cache_hits() -> int:
+    """Programs that this process has read from JAX's persistent cache."""
+    return len(_cache_events)
 
 
 class JaxEngine:
     """JAX on the CPU or whatever device JAX finds first.
 
-    Compiled programs are kept on disk where JAX_COMPILATION_CACHE_DIR or `cache_directory` says.
+    Compiled programs are kept on disk where JAX_COMPILATION_CACHE_DIR or `cache_directory` says. A call into
+    JAX trains `epochs_per_call` epochs; None chooses by the size of the work.
     """
 
     name = "jax"
 
-    def __init__(self, cache_directory: str | None = None) -> None:
+    def __init__(self, cache_directory: str | None = None, epochs_per_call: int | None = None) -> None:
+        if epochs_per_call is not None and epochs_per_call < 1:
+            raise EngineError(f"epochs_per_call is {epochs_per_call}; it must be at least 1, or None")
+        self._calls = epochs_per_call
         if cache_directory is not None:
             jax.config.update("jax_compilation_cache_dir", cache_directory)
             jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
@@ -227,7 +253,7 @@ class JaxEngine:
         device = jax.devices()[0]
         return {
             "jax": jax.__version__,
-            "jaxlib": jax.lib.__version__,
+            "jaxlib": jaxlib.__version__,
             "numpy": np.__version__,
             "platform": device.platform,
             "device": device.device_kind,
@@ -240,4 +266,4 @@ class JaxEngine:
 
     def compile(self, network: Network, data: TrainingData, config: TrainingConfig) -> JaxTraining:
         """Compile the program and place the data."""
-        return JaxTraining(network, data, config)
+        return JaxTraining(network, data, config, self._calls)

@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from wattlas.engines.base import Loss, TrainingConfig, TrainingData, TrainingResult
+from wattlas.engines.base import Loss, TrainingConfig, TrainingData, TrainingResult, Weights
 from wattlas.engines.recorder import Recorder, check_training
 from wattlas.engines.start import (
     Batches,
-    Weights,
     adam_steps,
     initial_weights,
     shuffle_generator,
@@ -26,17 +25,22 @@ _Array = NDArray[np.floating]
 _CHUNK_ROWS = 1024
 
 
-def forward(weights: Weights, x: _Array, residual: bool) -> list[_Array]:
-    """Input of every layer and, last, the outputs before the loss's sigmoid or softmax (logits)."""
+def forward(weights: Weights, x: _Array, residual: bool) -> tuple[list[_Array], list[NDArray[np.bool_]]]:
+    """Input of every layer and, last, the logits: the outputs before the loss's sigmoid or softmax.
+
+    The second list has, of every hidden layer, where its ReLU let through.
+    """
     activations: list[_Array] = [x]
+    active: list[NDArray[np.bool_]] = []
     for index, (kernel, bias) in enumerate(weights):
         z = activations[-1] @ kernel + bias
         if index < len(weights) - 1:
+            active.append(z > 0)
             z = np.maximum(z, 0)
             if residual and index > 0:
                 z = z + activations[-1]
         activations.append(z)
-    return activations
+    return activations, active
 
 
 def row_losses(loss: Loss, logits: _Array, y: _Array) -> _Array:
@@ -70,7 +74,7 @@ def loss_and_gradient(
     weights: Weights, x: _Array, y: _Array, loss: Loss, residual: bool
 ) -> tuple[float, list[tuple[_Array, _Array]]]:
     """Mean loss of a batch and its gradient by every kernel and bias."""
-    activations = forward(weights, x, residual)
+    activations, active = forward(weights, x, residual)
     logits = activations[-1]
     value = float(row_losses(loss, logits, y).mean())
     if loss == "categorical_crossentropy":
@@ -92,19 +96,17 @@ def loss_and_gradient(
         if skipped is not None:
             upstream = upstream + skipped
         # The layer before is a residual one if it is hidden and not the first.
-        is_residual = residual and index - 1 > 0
-        skipped = upstream if is_residual else None
-        output = activations[index] - activations[index - 1] if is_residual else activations[index]
-        delta = upstream * (output > 0)
+        skipped = upstream if residual and index - 1 > 0 else None
+        delta = upstream * active[index - 1]
     return value, gradients[::-1]
 
 
 def mean_losses(weights: Weights, x: _Array, y: _Array, loss: Loss, residual: bool) -> tuple[float, float]:
-    """Mean loss and fraction right of a whole split, NaN where there are no rows or nothing to be right about."""
+    """Mean loss and fraction right of a whole split, NaN where there are no rows or no classes."""
     total, right = 0.0, 0.0
     for first in range(0, len(x), _CHUNK_ROWS):
         part = slice(first, first + _CHUNK_ROWS)
-        logits = forward(weights, x[part], residual)[-1]
+        logits = forward(weights, x[part], residual)[0][-1]
         total += float(row_losses(loss, logits, y[part]).sum(dtype=np.float64))
         hits = correct(loss, logits, y[part])
         right += np.nan if hits is None else float(hits.sum())
@@ -126,15 +128,16 @@ class NumpyTraining:
     """A training of the reference engine; nothing is compiled."""
 
     def __init__(self, network: Network, data: TrainingData, config: TrainingConfig) -> None:
-        check_training(network, data, config)
+        check_training(network, data)
         self.compile_start_s = self.compile_end_s = time.monotonic()
         self._network, self._data, self._config = network, data, config
         self._batches = Batches(len(data.x_train), config.batch_size)
+        self._weights: Weights = []
 
     def run(self, seed: int, on_epochs: Callable[[int], None] | None = None) -> TrainingResult:
         """Train from the weights of `seed`; see `CompiledTraining`."""
         config, data = self._config, self._data
-        weights = initial_weights(self._network, seed)
+        weights = self._weights = initial_weights(self._network, seed)
         adam = Adam(weights, config)
         rng = shuffle_generator(seed)
         recorder = Recorder(config.epochs, initial_losses(self._network, data, config, weights))
@@ -155,6 +158,10 @@ class NumpyTraining:
                 if recorder.diverged:
                     break
         return recorder.result(epochs_per_call=1, padding=0)
+
+    def trained_weights(self) -> Weights:
+        """Weights at the end of the last run."""
+        return self._weights
 
     def _epoch(self, weights: Weights, adam: "Adam", rows: NDArray[np.int32]) -> float:
         data, total = self._data, 0.0
@@ -194,8 +201,15 @@ class NumpyEngine:
     name = "numpy"
 
     def versions(self) -> Mapping[str, str]:
-        """NumPy's version and the layout."""
-        return {"numpy": np.__version__, "layout": "row-major", "weights": "glorot_uniform"}
+        """NumPy's version, layout, and what else changes the energy of the same training."""
+        return {
+            "numpy": np.__version__,
+            "platform": "cpu",
+            "layout": "row-major",
+            "weights": "glorot_uniform",
+            "shuffle": "host",
+            "denormals": "kept",
+        }
 
     def compile(self, network: Network, data: TrainingData, config: TrainingConfig) -> NumpyTraining:
         """Check the parts; there is nothing to compile."""

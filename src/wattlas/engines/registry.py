@@ -1,4 +1,4 @@
-"""Engines by name: the built-in ones, and those of installed packages (entry points in group `wattlas.engines`)."""
+"""Engines by name: the built-in ones, and those of installed packages (entry points `wattlas.engines`)."""
 
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points

@@ -1,14 +1,12 @@
-"""What every engine starts from: weights, shuffles and step sizes made on the host, the same for all of them."""
+"""What every engine starts from: weights, shuffles and step sizes made on the host, the same for all."""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wattlas.engines.base import TrainingConfig, TrainingData
+from wattlas.engines.base import TrainingConfig, TrainingData, Weights
 from wattlas.networks.network import Network
-
-Weights = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 # Streams of one seed that must not share numbers.
 _WEIGHTS, _SHUFFLES = 0, 1
@@ -54,7 +52,8 @@ class Batches:
 
     def in_order(self) -> NDArray[np.int32]:
         """(steps, size) rows as they stand, for evaluation."""
-        return self._padded(np.arange(self.rows, dtype=np.int32)[None])[0]
+        rows: NDArray[np.int32] = self._padded(np.arange(self.rows, dtype=np.int32)[None])[0]
+        return rows
 
     def shuffled(self, rng: np.random.Generator, epochs: int) -> NDArray[np.int32]:
         """(epochs, steps, size) rows, a permutation for each epoch."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wattlas.engines.base import Loss, TrainingConfig, TrainingData, TrainingResult
+from wattlas.engines.base import Loss, TrainingConfig, TrainingData, TrainingResult, Weights
 from wattlas.engines.numpy import initial_losses
 from wattlas.engines.recorder import Recorder, check_training
 from wattlas.engines.start import (
@@ -53,20 +53,21 @@ class TorchTraining:
     """A training whose tensors are in place; nothing is compiled."""
 
     def __init__(self, network: Network, data: TrainingData, config: TrainingConfig) -> None:
-        check_training(network, data, config)
+        check_training(network, data)
         self.compile_start_s = self.compile_end_s = time.monotonic()
         self._network, self._data, self._config = network, data, config
         self._batches = Batches(len(data.x_train), config.batch_size)
         self._tests = tests_per_epoch(data, config)
         self._train = torch.tensor(data.x_train), torch.tensor(data.y_train)
         self._test = torch.tensor(data.x_test), torch.tensor(data.y_test)
+        self._parameters: list[Any] = []
 
     def run(self, seed: int, on_epochs: Callable[[int], None] | None = None) -> TrainingResult:
         """Train from the weights of `seed`; see `CompiledTraining`."""
         config = self._config
         host = initial_weights(self._network, seed)
         arrays = [array for kernel, bias in host for array in (np.ascontiguousarray(kernel.T), bias)]
-        parameters = [torch.tensor(array, requires_grad=True) for array in arrays]
+        parameters = self._parameters = [torch.tensor(array, requires_grad=True) for array in arrays]
         optimizer = _Adam(parameters, config)
         rng = shuffle_generator(seed)
         recorder = Recorder(config.epochs, initial_losses(self._network, self._data, config, host))
@@ -80,6 +81,11 @@ class TorchTraining:
             if recorder.diverged:
                 break
         return recorder.result(epochs_per_call=1, padding=0)
+
+    def trained_weights(self) -> Weights:
+        """Weights at the end of the last run."""
+        arrays = [parameter.detach().numpy() for parameter in self._parameters]
+        return [(kernel.T, bias) for kernel, bias in zip(arrays[::2], arrays[1::2], strict=True)]
 
     def _epoch(self, parameters: list[Any], optimizer: "_Adam", rows: NDArray[np.int32]) -> float:
         x, y = self._train
@@ -119,7 +125,7 @@ class _Adam:
             lr=config.learning_rate,
             betas=(config.beta_1, config.beta_2),
             eps=config.epsilon,
-            foreach=True,
+            fused=True,
         )
 
     def step(self) -> None:
