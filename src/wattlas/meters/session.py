@@ -127,8 +127,8 @@ class Measurement:
     def end(self) -> None:
         """Close the measurement: what leaving the `with` block does."""
         end_s = self._clock.monotonic_s()
-        self._process.sample_now()
         try:
+            self._process.sample_now()
             self.windows = tuple(self._told(*span) for span in self._spans)
             self._whole = self._told("total", self._start_s, end_s)
         finally:
