@@ -1,22 +1,23 @@
 """Loss against energy of every experiment: best loss so far, the median over its repetitions."""
 
 from dataclasses import dataclass
+from math import exp, isfinite, sqrt
 from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from wattlas.advice.target import Quantity
-
 Floats = NDArray[np.float64]
 # Added to a loss before its logarithm, so that a loss of 0 has one (facts of the published pipeline).
 LOSS_OFFSET = 1e-18
+# A level computed from a curve's own log loss comes back through exp and log: so near counts as reached.
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Crossing:
-    """Where a curve first reaches a level: fractional epoch, energy, time, and whole epochs to stop after."""
+class Point:
+    """A place on a curve: fractional epoch, whole epochs to stop after, log energy (J) and time (s)."""
 
     epoch: float
     stop_epoch: int
@@ -26,8 +27,9 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Curve:
-    """One loss curve over energy, from epoch 1 on; arrays of one length, `log_loss` never rising.
+    """One loss curve over energy, from epoch 1 on; arrays of one length.
 
+    Epochs and energies never fall, losses never rise: `log_loss` is the logarithm of the best loss so far.
     `initial_loss` is the loss before the first step, NaN if it was not recorded.
     """
 
@@ -37,53 +39,50 @@ class Curve:
     duration_s: Floats
     initial_loss: float
 
+    def __len__(self) -> int:
+        return len(self.log_loss)
+
     @property
     def best_loss(self) -> float:
         """The lowest loss of any epoch; infinite for an empty curve."""
-        return float(np.exp(self.log_loss[-1])) if len(self.log_loss) else float("inf")
+        return exp(self.log_loss[-1]) if len(self) else float("inf")
 
-    def crossing(self, level: float) -> Crossing | None:
-        """The first crossing of a loss level, or None if the curve stays above it.
+    def improvements(self) -> NDArray[np.intp]:
+        """Indices of the epochs that lowered the best loss, the first one included."""
+        return np.flatnonzero(np.diff(self.log_loss, prepend=np.inf) < 0)
 
-        Between two epochs log energy is interpolated linearly in log loss. A level reached within the first
-        epoch costs the whole first epoch: the curve's end is clamped.
-        """
-        target = np.log(level + LOSS_OFFSET)
-        k = int(np.searchsorted(-self.log_loss, -target, side="left"))
-        # A level just computed from this curve's own loss must not be missed by rounding.
-        if k == len(self.log_loss):
-            if k == 0 or self.log_loss[-1] - target > 1e-12 * max(1.0, abs(target)):
-                return None
-            k = int(np.searchsorted(-self.log_loss, -self.log_loss[-1], side="left"))
-        share = 1.0
-        if k > 0:
-            above, below = self.log_loss[k - 1], self.log_loss[k]
-            share = float(np.clip((above - target) / (above - below), 0.0, 1.0))
+    def at(self, k: int, share: float = 1.0) -> Point:
+        """The point at index k, or `share` of the way to it from the epoch before."""
         before = max(k - 1, 0)
-        return Crossing(
-            epoch=float(self.epoch[before] + share * (self.epoch[k] - self.epoch[before])),
+
+        def between(values: Floats) -> float:
+            return float(values[before] + share * (values[k] - values[before]))
+
+        return Point(
+            epoch=between(self.epoch),
             stop_epoch=int(self.epoch[k]),
-            log_energy=float(
-                self.log_energy[before] + share * (self.log_energy[k] - self.log_energy[before])
-            ),
-            duration_s=float(
-                self.duration_s[before] + share * (self.duration_s[k] - self.duration_s[before])
-            ),
+            log_energy=between(self.log_energy),
+            duration_s=between(self.duration_s),
         )
 
-    def log_energies(self, log_levels: Floats) -> Floats:
-        """Log energy at the first crossing of each level; infinite where it is not reached."""
-        n = len(self.log_loss)
-        if n == 0:
-            return np.full(len(log_levels), np.inf)
-        k = np.searchsorted(-self.log_loss, -log_levels, side="left")
-        inside = np.clip(k, 0, n - 1)
-        before = np.clip(inside - 1, 0, n - 1)
-        drop = self.log_loss[before] - self.log_loss[inside]
-        share = np.where(drop > 0, (self.log_loss[before] - log_levels) / np.where(drop > 0, drop, 1.0), 1.0)
-        share = np.clip(share, 0.0, 1.0)
-        energy = self.log_energy[before] + share * (self.log_energy[inside] - self.log_energy[before])
-        return np.where(k >= n, np.inf, energy)
+    def crossing(self, level: float) -> Point | None:
+        """The first crossing of a loss level, or None if the curve stays above it.
+
+        Between two epochs log energy is linear in log loss. A level reached within the first recorded epoch
+        costs all of it: the curve's end is clamped.
+        """
+        if not len(self):
+            return None
+        target = float(np.log(level + LOSS_OFFSET))
+        if 0 < self.log_loss[-1] - target <= ROUNDING * max(1.0, abs(target)):
+            target = float(self.log_loss[-1])
+        k = int(np.searchsorted(-self.log_loss, -target, side="left"))
+        if k == len(self):
+            return None
+        if k == 0:
+            return self.at(0)
+        above, below = self.log_loss[k - 1], self.log_loss[k]
+        return self.at(k, float((above - target) / (above - below)))
 
 
 @dataclass(frozen=True)
@@ -105,122 +104,102 @@ class Experiment:
     @property
     def u_own(self) -> float:
         """The instrument's relative standard uncertainty without what its energies share."""
-        return float(np.sqrt(max(self.u_instrument**2 - self.u_common**2, 0.0)))
+        return sqrt(max(self.u_instrument**2 - self.u_common**2, 0.0))
 
 
 def read_curves(
-    experiments: pl.DataFrame,
-    runs: pl.DataFrame,
-    epochs: pl.DataFrame,
-    channels: pl.DataFrame,
-    quantity: Quantity = "test_loss",
+    experiments: pl.DataFrame, runs: pl.DataFrame, epochs: pl.DataFrame, channels: pl.DataFrame
 ) -> list[Experiment]:
-    """Curves of all `experiments` (one machine and source) that have runs with epochs and energies.
+    """Curves of all `experiments` (of one machine, source and domain) that have epochs with energies.
 
-    For an accuracy the loss is the error rate 1 − accuracy. Epochs whose loss is missing or not finite do not
-    improve on the best so far; a repetition that stopped early keeps its best loss, its energy goes missing.
-    Where no energy was recorded for epochs, the run's is taken in proportion to them.
+    An epoch whose loss is missing or not finite does not improve on the best so far; a repetition that
+    stopped early keeps its best loss, its energy goes missing. Where no energy was recorded
+    for epochs, the run's is taken in proportion to them.
     """
-    keys = ["experiment_id", "machine", "source"]
-    used = runs.join(experiments.select(keys), on=keys, how="semi").filter(
+    keys = ["experiment_id", "machine", "source", "domain"]
+    used = runs.join(experiments.select(keys), on=keys, how="semi", nulls_equal=True).filter(
         pl.col("status").is_in(["done", "diverged"]) & (pl.col("energy_j") > 0)
     )
-    shared = _common_share(used, channels)
-    used = used.join(shared, on="run_id", how="left").select(
+    used = used.join(_common_share(used, channels), on="run_id", how="left").select(
         "run_id",
         "experiment_id",
+        "start_s",
+        "duration_s",
         pl.col("energy_j").alias("run_j"),
         pl.col("epochs").alias("run_epochs"),
-        "duration_s",
-        "start_s",
         (pl.col("u_energy_j") / pl.col("energy_j")).alias("u_run"),
-        "common_share",
+        (pl.col("u_energy_j") / pl.col("energy_j") * pl.col("common_share").fill_null(0.0)).alias("u_common"),
     )
-    loss = pl.col("test_loss") if quantity == "test_loss" else 1.0 - pl.col("test_accuracy")
+    share = pl.col("epoch") / pl.col("run_epochs")
     table = (
-        epochs.select("run_id", "epoch", loss.alias("value"), "energy_j", "end_s")
+        epochs.select("run_id", "epoch", "test_loss", pl.col("energy_j").alias("epoch_j"), "end_s")
         .join(used, on="run_id", how="inner")
         .with_columns(
-            pl.when(pl.col("value").is_finite()).then(pl.col("value")).alias("value"),
-            (pl.col("run_j") * pl.col("epoch") / pl.col("run_epochs")).alias("proportional_j"),
-            (pl.col("end_s") - pl.col("start_s")).alias("elapsed_s"),
-        )
-        .with_columns(
-            pl.coalesce("energy_j", "proportional_j").alias("cumulative_j"),
-            pl.coalesce("elapsed_s", pl.col("duration_s") * pl.col("epoch") / pl.col("run_epochs")).alias(
-                "elapsed_s"
-            ),
+            pl.coalesce("epoch_j", pl.col("run_j") * share).alias("cumulative_j"),
+            pl.coalesce(pl.col("end_s") - pl.col("start_s"), pl.col("duration_s") * share).alias("elapsed_s"),
         )
         .sort("experiment_id", "run_id", "epoch")
     )
     rows = {row["experiment_id"]: row for row in experiments.iter_rows(named=True)}
-    found = []
-    for group in table.partition_by("experiment_id", maintain_order=True):
-        experiment = _experiment(rows[group["experiment_id"][0]], group)
-        if experiment is not None:
-            found.append(experiment)
-    return found
+    groups = table.partition_by("experiment_id", maintain_order=True)
+    found = (_experiment(rows[group["experiment_id"][0]], group) for group in groups)
+    return [experiment for experiment in found if len(experiment.median)]
 
 
-def _experiment(row: dict[str, Any], group: pl.DataFrame) -> Experiment | None:
+def _experiment(row: dict[str, Any], group: pl.DataFrame) -> Experiment:
     grid = np.unique(group["epoch"].to_numpy())
-    losses, energies, times, repetitions = [], [], [], []
+    losses, energies, times = [], [], []
     for run in group.partition_by("run_id", maintain_order=True):
         at = np.searchsorted(grid, run["epoch"].to_numpy())
         loss, energy, elapsed = (np.full(len(grid), np.nan) for _ in range(3))
-        loss[at] = run["value"].cast(pl.Float64).to_numpy()
+        loss[at] = run["test_loss"].to_numpy()
         energy[at] = run["cumulative_j"].to_numpy()
         elapsed[at] = run["elapsed_s"].to_numpy()
         # NaN never improves: fmin.accumulate passes over it and carries the best so far on.
-        loss = np.fmin.accumulate(loss)
-        losses.append(loss)
+        losses.append(np.fmin.accumulate(np.where(np.isfinite(loss), loss, np.nan)))
         energies.append(energy)
         times.append(elapsed)
-        repetitions.append(_curve(grid, loss, energy, elapsed))
-    median = _curve(grid, *(_median(np.array(columns)) for columns in (losses, energies, times)))
-    if not len(median.log_loss):
-        return None
-    u_run, share = group["u_run"].median(), group["common_share"].median()
     return Experiment(
         row=row,
-        median=median,
-        repetitions=tuple(repetitions),
-        u_instrument=float(u_run) if isinstance(u_run, int | float) else float("nan"),
-        u_common=float(u_run) * float(share)
-        if isinstance(u_run, int | float) and isinstance(share, int | float)
-        else 0.0,
-        per_epoch_energy=group["energy_j"].null_count() == 0,
+        median=_curve(grid, *(_median(np.array(columns)) for columns in (losses, energies, times))),
+        repetitions=tuple(_curve(grid, *each) for each in zip(losses, energies, times, strict=True)),
+        u_instrument=_median_of(group["u_run"]),
+        u_common=_median_of(group["u_common"]),
+        per_epoch_energy=group["epoch_j"].null_count() == 0,
     )
 
 
 def _median(columns: Floats) -> Floats:
-    """Median over repetitions, of the logarithm, passing over missing values."""
+    """Over repetitions, the median of the logarithm, passing over missing values."""
     result = np.full(columns.shape[1], np.nan)
-    columns = np.where(columns >= 0, columns, np.nan)
     some = np.isfinite(columns).any(axis=0)
-    result[some] = np.exp(np.nanmedian(np.log(columns[:, some] + LOSS_OFFSET), axis=0))
+    logs = np.log(np.maximum(columns[:, some], 0.0) + LOSS_OFFSET)
+    result[some] = np.exp(np.nanmedian(logs, axis=0))
     return result
 
 
+def _median_of(column: pl.Series) -> float:
+    value = column.median()
+    return value if isinstance(value, float) and isfinite(value) else float("nan")
+
+
 def _curve(grid: NDArray[np.int64], loss: Floats, energy: Floats, elapsed: Floats) -> Curve:
-    started = np.flatnonzero(grid == 0)
-    initial = float(loss[started[0]]) if len(started) else float("nan")
-    keep = (grid >= 1) & np.isfinite(loss) & np.isfinite(energy) & (energy > 0) & (loss >= -LOSS_OFFSET)
+    keep = (grid >= 1) & np.isfinite(loss) & np.isfinite(energy) & (energy > 0)
     return Curve(
         epoch=grid[keep].astype(np.float64),
         log_loss=np.minimum.accumulate(np.log(np.maximum(loss[keep], 0.0) + LOSS_OFFSET)),
         # The median of cumulative energies can dip where a repetition ended early; energy spent does not.
         log_energy=np.maximum.accumulate(np.log(energy[keep])),
         duration_s=elapsed[keep],
-        initial_loss=initial,
+        initial_loss=float(loss[0]) if len(grid) and grid[0] == 0 else float("nan"),
     )
 
 
 def _common_share(runs: pl.DataFrame, channels: pl.DataFrame) -> pl.DataFrame:
-    """Per run, the root of the share of the energy's variance that its `accuracy` term holds.
+    """Per run, the part of the standard uncertainty of its energy that the `accuracy` term holds, 0 to 1.
 
     An instrument's accuracy error is the same in every run it metered, so it cancels in a ratio of two.
-    Runs whose budget is not known have a share of 0: all their uncertainty counts in comparisons.
+    Runs whose budget is not known are left out: all their uncertainty counts in comparisons.
     """
     primary = channels.join(runs.select("run_id", "channel"), on=["run_id", "channel"], how="semi")
     accuracy = pl.col("terms").str.json_path_match("$.accuracy").cast(pl.Float64, strict=False)

@@ -6,14 +6,12 @@ from itertools import groupby
 from math import inf, log, nan, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from wattlas.advice.curves import Experiment
 
-Floats = NDArray[np.float64]
-# With fewer degrees of freedom than this, experiments that did not all reach the level say how they scatter at
-# the lowest loss that all their repetitions reached.
+# With fewer degrees of freedom than this, experiments that did not all reach the level say how they scatter
+# at the lowest loss that all their repetitions reached.
 ENOUGH = 10
 
 
@@ -32,7 +30,7 @@ class Scatter:
     @property
     def factor_95(self) -> float:
         """Two-sided 95 % factor of Student's t for the degrees of freedom behind `log_sd`."""
-        return float(student_t.ppf(0.975, self.degrees)) if self.degrees else float("nan")
+        return float(student_t.ppf(0.975, self.degrees)) if self.degrees else nan
 
 
 def pooled_scatter(experiments: Sequence[Experiment], level: float) -> Scatter:
@@ -41,44 +39,14 @@ def pooled_scatter(experiments: Sequence[Experiment], level: float) -> Scatter:
     One deviation for all is an assumption: it holds where the scatter comes from the machine and the seeds
     alike. It gives an experiment of two runs an interval that two runs alone cannot.
     """
-    reaching = [e for e in experiments if len(e.repetitions) >= 2 and _common_level(e) <= level]
-    squares, degrees = _pool([(e, level) for e in reaching])
+    several = [(e, max(r.best_loss for r in e.repetitions)) for e in experiments if len(e.repetitions) >= 2]
+    squares, degrees = _pool([(e, level) for e, common in several if common <= level])
     if degrees < ENOUGH:
-        others = [e for e in experiments if len(e.repetitions) >= 2 and level < _common_level(e) < inf]
-        more_squares, more_degrees = _pool([(e, _common_level(e)) for e in others])
+        more_squares, more_degrees = _pool([(e, common) for e, common in several if level < common < inf])
         squares, degrees = squares + more_squares, degrees + more_degrees
     if degrees:
         return Scatter(sqrt(squares / degrees), degrees, "repetitions")
     return _from_neighbours(experiments, level)
-
-
-def scatter_by_level(experiments: Sequence[Experiment], log_levels: Floats, fallback: Scatter) -> Floats:
-    """Standard deviation at each of `log_levels` (falling), widened by Student's t over the normal's 1.96.
-
-    A level that too few repetitions reach takes the deviation of the level above it; `fallback` where none has.
-    """
-    squares, degrees = np.zeros(len(log_levels)), np.zeros(len(log_levels))
-    for experiment in experiments:
-        if len(experiment.repetitions) < 2:
-            continue
-        energy = np.stack([curve.log_energies(log_levels) for curve in experiment.repetitions])
-        reached = np.isfinite(energy).all(axis=0)
-        values = energy[:, reached]
-        squares[reached] += ((values - values.mean(axis=0)) ** 2).sum(axis=0)
-        degrees[reached] += len(values) - 1
-    result = np.full(len(log_levels), fallback.log_sd * fallback.factor_95 / 1.96)
-    last = None
-    for i, (square, degree) in enumerate(zip(squares, degrees, strict=True)):
-        if degree >= ENOUGH:
-            last = sqrt(square / degree) * float(student_t.ppf(0.975, degree)) / 1.96
-        if last is not None:
-            result[i] = last
-    return result
-
-
-def _common_level(experiment: Experiment) -> float:
-    """The lowest loss that every repetition reached; infinite if one has no curve."""
-    return max(curve.best_loss for curve in experiment.repetitions)
 
 
 def _pool(cases: Sequence[tuple[Experiment, float]]) -> tuple[float, int]:

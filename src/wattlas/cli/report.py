@@ -16,8 +16,8 @@ SUFFIXES = ("svg", "png", "csv")
 def command(directory: Path, output: Path, model: Path | None, figure: str | None, force: bool) -> None:
     """Write DATASET as one self-contained HTML page that works offline.
 
-    With --figure, write one figure or its data; the file's ending says which. Figures: energy-per-datum,
-    working-set, loss-energy, model-error, attribution, drift, uncertainty.
+    With --figure, write one figure or its data; the ending of the file says which. Figures: energy-per-datum,
+    working-set, loss-energy, model-error, drift, uncertainty.
     """
     from wattlas.core.errors import UsageError
 

@@ -13,10 +13,12 @@ from wattlas.dataset.machines import machines_of
 from wattlas.dataset.tables import Tables, load_tables
 from wattlas.hardware.machine import Machine
 
-# A chart of more marks than this neither reads nor scrolls; larger tables are aggregated before they are drawn.
+# A chart of more marks than this neither reads nor scrolls; larger tables are thinned or aggregated first.
 MAX_MARKS = 6000
 # The report's advice is for a loss within this margin of the best seen.
 WITHIN_PERCENT = 10.0
+# Energies that differ in one of these are never drawn or summed together.
+KINDS = ("machine", "source", "domain")
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,17 @@ class ReportData:
         """Sources of the energies, sorted."""
         return self.tables.sources
 
+    @cached_property
+    def energies(self) -> pl.DataFrame:
+        """The experiments that have an energy; a domain that is not known is `not stated`."""
+        per_datum = pl.col("energy_per_datum_j")
+        return self.tables.experiments.filter((per_datum > 0) & per_datum.is_finite()).with_columns(
+            pl.col("domain").fill_null("not stated")
+        )
+
     @property
     def advice(self) -> tuple[Advice, ...]:
-        """Advice for every dataset, machine and source that has any."""
+        """Advice for every dataset, machine, source and domain that has any."""
         return tuple(case for case in self._advice if isinstance(case, Advice))
 
     @property
@@ -48,14 +58,18 @@ class ReportData:
 
     @cached_property
     def _advice(self) -> tuple[Advice | str, ...]:
-        keys = self.tables.experiments.select("dataset", "machine", "source").unique()
+        keys = ["dataset", *KINDS]
         cases: list[Advice | str] = []
-        for dataset, machine, source in keys.sort("dataset", "machine", "source").rows():
+        target = Target(within_percent=WITHIN_PERCENT)
+        for dataset, machine, source, domain in (
+            self.tables.experiments.select(keys).unique().sort(keys).rows()
+        ):
             try:
-                target = Target(within_percent=WITHIN_PERCENT)
-                cases.append(advise(self.tables, dataset, target, machine, source))
+                found = advise(self.tables, dataset, target, machine=machine, source=source, domain=domain)
             except (DataError, UsageError) as error:
                 cases.append(f"{dataset} on {machine} ({source}): {error}")
+            else:
+                cases.append(found)
         return tuple(cases)
 
 
@@ -64,16 +78,18 @@ def load_report_data(directory: Path, model: Path | None = None) -> ReportData:
 
     Raises:
         StoreError: the directory is no dataset.
+        DataError: no run of it has an energy.
     """
     tables = load_tables(directory)
-    return ReportData(
-        directory.resolve().name
-        if directory.resolve().name != "dataset"
-        else directory.resolve().parent.name,
-        tables,
-        machines_of(tables.nodes),
-        model,
-    )
+    path = directory.resolve()
+    title = path.parent.name if path.name == "dataset" else path.name
+    data = ReportData(title, tables, machines_of(tables.nodes), model)
+    if data.energies.is_empty():
+        raise DataError(
+            f"{directory} has {tables.runs.height} runs, and none is done with an energy; run more of the sweep, "
+            "and build the dataset again"
+        )
+    return data
 
 
 def thin(frame: pl.DataFrame, limit: int = MAX_MARKS) -> pl.DataFrame:
@@ -84,6 +100,13 @@ def thin(frame: pl.DataFrame, limit: int = MAX_MARKS) -> pl.DataFrame:
     return frame[[int(i * step) for i in range(limit)]]
 
 
+def by_kind(frame: pl.DataFrame) -> list[tuple[str, str, pl.DataFrame]]:
+    """Machine, source and rows of each kind of energy in a table, in its own order."""
+    groups = frame.partition_by(KINDS, maintain_order=True)
+    return [(str(group["machine"][0]), str(group["source"][0]), group) for group in groups]
+
+
 def sources_of(frame: pl.DataFrame) -> tuple[str, ...]:
-    """The distinct values of a table's `source` column, sorted."""
-    return tuple(sorted(str(s) for s in frame["source"].drop_nulls().unique()))
+    """The distinct sources of a table's energies, sorted; those of predictions included."""
+    columns = [name for name in ("source", "predicted_source") if name in frame.columns]
+    return tuple(sorted({str(s) for name in columns for s in frame[name].drop_nulls().unique()}))

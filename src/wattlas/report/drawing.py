@@ -13,7 +13,7 @@ EXPORT_WIDTH = 760
 
 def csv_text(table: pl.DataFrame) -> str:
     """The table as CSV: what the chart draws and what a reader downloads."""
-    return table.write_csv(float_precision=None, datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    return table.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ")
 
 
 def compact(table: pl.DataFrame) -> pl.DataFrame:
@@ -23,9 +23,8 @@ def compact(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def spec(figure: Figure, table: pl.DataFrame, data: ReportData) -> dict[str, Any]:
-    """The Vega-Lite specification without its data."""
-    chart = figure.draw(table, data)
-    made: dict[str, Any] = chart.to_dict(context={"pre_transform": False}, validate=True)
+    """The Vega-Lite specification without its data and its theme."""
+    made: dict[str, Any] = figure.draw(table, data).to_dict(context={"pre_transform": False}, validate=True)
     made.pop("config", None)
     return made
 
@@ -35,6 +34,7 @@ def compiled(chart: dict[str, Any], theme: dict[str, Any]) -> dict[str, Any]:
     import vl_convert
 
     made: dict[str, Any] = vl_convert.vegalite_to_vega(chart, config=theme)
+    made.pop("$schema", None)
     return made
 
 
@@ -52,24 +52,35 @@ def parse_rules(table: pl.DataFrame) -> dict[str, str]:
 
 
 def export(figure: Figure, table: pl.DataFrame, data: ReportData, kind: str) -> bytes:
-    """The figure as a file's content; `kind` is `svg`, `png` or `csv`."""
+    """The figure as a file's content; `kind` is `svg`, `png` or `csv`.
+
+    A drawing shows what the page shows before anybody picks something else; its subtitle says what that is.
+    """
     if kind == "csv":
         return csv_text(table).encode()
     import vl_convert
 
     made = spec(figure, table, data)
-    made = _with_width(made)
+    if made.get("width") == "container":
+        made["width"] = EXPORT_WIDTH
     made["data"] = {
         "name": "table",
         "values": csv_text(compact(table)),
         "format": {"type": "csv", "parse": parse_rules(table)},
     }
-    made["title"] = {"text": figure.title, "anchor": "start", "offset": 12}
+    made["title"] = {"text": figure.title, "subtitle": _picked(made), "anchor": "start", "offset": 12}
     config = LIGHT | {"background": "white", "font": "sans-serif"}
     if kind == "svg":
         return str(vl_convert.vegalite_to_svg(made, config=config)).encode()
     return bytes(vl_convert.vegalite_to_png(made, scale=2, config=config))
 
 
-def _with_width(made: dict[str, Any]) -> dict[str, Any]:
-    return {**made, "width": EXPORT_WIDTH} if made.get("width") == "container" else made
+def _picked(chart: dict[str, Any]) -> str:
+    """The values that the chart's filters start with."""
+    values = [
+        f"{field}: {value}"
+        for param in chart.get("params", ())
+        if isinstance(param.get("value"), list)
+        for field, value in param["value"][0].items()
+    ]
+    return ", ".join(values)

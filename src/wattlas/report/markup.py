@@ -3,6 +3,11 @@
 import json
 from collections.abc import Sequence
 from html import escape
+from urllib.parse import quote
+
+
+class Html(str):
+    """Text that is HTML already."""
 
 
 def embed_json(value: object) -> str:
@@ -13,14 +18,24 @@ def embed_json(value: object) -> str:
     return text
 
 
-def badge(source: str) -> str:
+def data_uri(csv: str) -> str:
+    """CSV text as the address of a link that downloads it, without a script and without the network."""
+    return "data:text/csv;charset=utf-8," + quote(csv, safe=",:;-_.")
+
+
+def badge(source: str) -> Html:
     """A source as a label that is read as well as seen."""
-    return f'<span class="badge {escape(source, quote=True)}">{escape(source)}</span>'
+    return Html(f'<span class="badge {escape(source, quote=True)}">{escape(source)}</span>')
 
 
-def badges(sources: Sequence[str]) -> str:
+def badges(sources: Sequence[str]) -> Html:
     """Labels of several sources."""
-    return " ".join(badge(source) for source in sources)
+    return Html(" ".join(badge(source) for source in sources))
+
+
+def labelled(text: str, source: str) -> Html:
+    """Text with the label of its source behind it."""
+    return Html(f"{escape(text)} {badge(source)}")
 
 
 def table(
@@ -28,7 +43,7 @@ def table(
 ) -> str:
     """A table in a box that scrolls sideways; columns in `numbers` are set flush right.
 
-    Cells are escaped, but those that are `Html`.
+    Cells are escaped, but those that are `Html`; None is a dash.
     """
     if not rows:
         return ""
@@ -40,13 +55,9 @@ def table(
     )
     label = escape(caption, quote=True)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table><caption>{escape(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}"><table>'
+        f"<caption>{label}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-
-
-class Html(str):
-    """Text that is HTML already."""
 
 
 def _cell(value: object) -> str:

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -14,27 +13,19 @@ from wattlas.report import sections
 from wattlas.report.data import ReportData, sources_of
 from wattlas.report.drawing import compact, compiled, csv_text, parse_rules, spec
 from wattlas.report.figures import Figure, figure_names, load_figure
-from wattlas.report.markup import badges, embed_json
+from wattlas.report.markup import badges, data_uri, embed_json
 from wattlas.report.theme import DARK, LIGHT
 
-
-@dataclass(frozen=True)
-class Section:
-    """A section: its id, heading, and the function that writes what stands above its figures."""
-
-    id: str
-    title: str
-
-
-SECTIONS = (
-    Section("measured", "What was measured, and how"),
-    Section("dataset", "The dataset"),
-    Section("energy", "Energy"),
-    Section("cache", "Cache"),
-    Section("advice", "Loss and advice"),
-    Section("model", "The energy model"),
-    Section("qc", "Quality control"),
-)
+# Id and heading, in the order of the page; figures name the one they stand in.
+SECTIONS = {
+    "measured": "What was measured, and how",
+    "dataset": "The dataset",
+    "energy": "Energy",
+    "cache": "Cache",
+    "advice": "Loss and advice",
+    "model": "The energy model",
+    "qc": "Quality control",
+}
 
 
 @cache
@@ -49,30 +40,32 @@ def _library() -> str:
 
 def render(data: ReportData) -> str:
     """The report as HTML text."""
-    figures = [load_figure(name) for name in figure_names()]
-    tables = {figure.name: figure.compute(data) for figure in figures}
     texts = {
         "measured": sections.measured(data),
         "dataset": sections.dataset(data),
         "advice": sections.advice(data),
         "qc": sections.quality(data),
     }
-    body, store = [], []
-    for section in SECTIONS:
-        parts = [texts.get(section.id, "")]
-        for figure in figures:
-            if figure.section == section.id:
-                shown, embedded = _figure(figure, tables[figure.name], data)
-                parts.append(shown)
-                store.append(embedded)
-        heading = f'<h2 id="{section.id}-title">{escape(section.title)}</h2>'
-        body.append(
-            f'<section id="{section.id}" aria-labelledby="{section.id}-title">{heading}{"".join(parts)}</section>'
-        )
-    contents = "".join(f'<li><a href="#{s.id}">{escape(s.title)}</a></li>' for s in SECTIONS)
+    parts = {name: [f'<h2 id="{name}-title">{escape(title)}</h2>'] for name, title in SECTIONS.items()}
+    specs = []
+    for name, text in texts.items():
+        parts[name].append(text)
+    for figure in map(load_figure, figure_names()):
+        shown, embedded = _figure(figure, data)
+        parts[figure.section].append(shown)
+        specs.append(embedded)
+    body = "\n".join(
+        f'<section id="{name}" aria-labelledby="{name}-title">{"".join(part)}</section>'
+        for name, part in parts.items()
+    )
+    contents = "".join(f'<li><a href="#{name}">{escape(title)}</a></li>' for name, title in SECTIONS.items())
+    return _document(data, contents, body, "".join(specs))
+
+
+def _document(data: ReportData, contents: str, body: str, specs: str) -> str:
     assets = files("wattlas.report") / "assets"
-    style = (assets / "report.css").read_text()
-    scripts = [_library(), (assets / "report.js").read_text()]
+    style = (assets / "report.css").read_text("utf-8")
+    scripts = [_library(), (assets / "report.js").read_text("utf-8")]
     hashes = " ".join(f"'sha256-{_digest(script)}'" for script in scripts)
     # Vega compiles its expressions, hence unsafe-eval; nothing may be fetched from anywhere.
     policy = (
@@ -101,12 +94,13 @@ def render(data: ReportData) -> str:
 <nav aria-label="Contents"><ol>{contents}</ol></nav>
 </header>
 <main id="main">
-<noscript><p class="notice">The charts need JavaScript, which is in this file; the tables do not.</p></noscript>
-{"".join(body)}
+<noscript><p class="notice">The charts need JavaScript, which is in this file. The tables and the data do not.
+</p></noscript>
+{body}
 </main>
-<footer><p>Made by Wattlas {wattlas.__version__}. This file holds all that it shows and fetches nothing.</p></footer>
+<footer><p>Made by Wattlas {wattlas.__version__}. It fetches nothing.</p></footer>
 <div id="tip" role="tooltip"></div>
-{"".join(store)}
+{specs}
 <script>{scripts[0]}</script>
 <script>{scripts[1]}</script>
 </body>
@@ -114,28 +108,29 @@ def render(data: ReportData) -> str:
 """
 
 
-def _figure(figure: Figure, table: pl.DataFrame, data: ReportData) -> tuple[str, str]:
-    name = figure.name
+def _figure(figure: Figure, data: ReportData) -> tuple[str, str]:
+    """A figure's place on the page, and its chart as JSON."""
+    name, title, table = figure.name, escape(figure.title, quote=True), figure.compute(data)
     if table.is_empty():
-        return f"<h3>{escape(figure.title)}</h3><p>{escape(figure.missing)}</p>", ""
-    small = compact(table)
+        return f'<div id="figure-{name}"><h3>{title}</h3><p>{escape(figure.missing)}</p></div>', ""
+    drawn = compact(table)
+    chart = spec(figure, drawn, data)
+    content = {"light": compiled(chart, LIGHT), "dark": compiled(chart, DARK), "parse": parse_rules(drawn)}
     shown = f"""<figure id="figure-{name}" aria-labelledby="title-{name}">
-<figcaption><div class="figure-head"><h3 id="title-{name}">{escape(figure.title)} {badges(sources_of(table))}</h3>
-<button type="button" data-csv="{name}" aria-label="Download the data of: {escape(figure.title, quote=True)} (CSV)">\
-Data (CSV)</button></div>
+<figcaption><div class="figure-head"><h3 id="title-{name}">{title} {badges(sources_of(table))}</h3>
+<a class="csv" id="csv-{name}" download="{name}.csv" href="{data_uri(csv_text(drawn))}" \
+aria-label="Download the data of: {title} (CSV)">Data (CSV)</a></div>
 <p id="says-{name}">{escape(figure.describe(table, data))}</p></figcaption>
 <div class="binds" id="binds-{name}"></div>
 <div class="chart" id="chart-{name}" data-figure="{name}"></div>
-<details data-table="{name}"><summary>The first 100 rows</summary><div class="scroll" tabindex="0" role="region" \
-aria-label="Data of: {escape(figure.title, quote=True)}"></div></details>
+<details data-table="{name}"><summary>{_rows(table)}</summary><div class="scroll" tabindex="0" role="region" \
+aria-label="Data of: {title}"></div></details>
 </figure>"""
-    chart = spec(figure, small, data)
-    content = {"light": compiled(chart, LIGHT), "dark": compiled(chart, DARK), "parse": parse_rules(small)}
-    embedded = (
-        f'<script type="application/json" id="spec-{name}">{embed_json(content)}</script>\n'
-        f'<script type="application/json" id="data-{name}">{embed_json(csv_text(small))}</script>\n'
-    )
-    return shown, embedded
+    return shown, f'<script type="application/json" id="spec-{name}">{embed_json(content)}</script>\n'
+
+
+def _rows(table: pl.DataFrame) -> str:
+    return f"The first 100 of {table.height:,} rows" if table.height > 100 else f"All {table.height} rows"
 
 
 def _digest(script: str) -> str:

@@ -2,10 +2,12 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,11 +15,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from wattlas.core.ids import content_id
+from wattlas.dataset.experiments import experiments_table
+from wattlas.dataset.machines import machine_from_json
 from wattlas.dataset.schema import TABLES
 from wattlas.networks.network import Network
 from wattlas.networks.size import build_network
 from wattlas.networks.work import work
-from wattlas.networks.working_sets import working_sets
 
 MACHINE_JSON = json.dumps(
     {
@@ -39,6 +42,28 @@ MACHINE_JSON = json.dumps(
         "provenance": {"caches": "made up for tests"},
     }
 )
+METERS_JSON = json.dumps(
+    {
+        "found": [
+            {"name": "fake", "state": "available", "reason": "", "fix": "", "channels": []},
+            {
+                "name": "rapl",
+                "state": "unavailable",
+                "reason": "no powercap in sysfs",
+                "fix": "load intel_rapl",
+                "channels": [],
+            },
+        ],
+        "channels": [],
+    }
+)
+DATASETS = {"digits": (1797, 64, 10), "wine": (178, 13, 3)}
+BATCH_SIZE = 256
+POWER_W = 50.0
+# (channel, its part of the energy, the channel that contains it); the first is the runs' own.
+CHANNELS = (("fake:package-0", 1.0, None), ("fake:core-0", 0.7, "fake:package-0"))
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -71,6 +96,113 @@ class Law:
         return np.asarray(floor + (1.0 - floor) / (1.0 + epoch / tau))
 
 
+@dataclass
+class _Bench:
+    """A made-up machine that runs one training after another and keeps the rows."""
+
+    law: Law
+    machine: str
+    source: str
+    with_epochs: bool
+    rng: np.random.Generator
+    clock: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    runs: list[Row] = field(default_factory=list)
+    epochs: list[Row] = field(default_factory=list)
+    channels: list[Row] = field(default_factory=list)
+
+    def run(self, network: Network, configuration: Row, repetition: int) -> None:
+        law, epochs = self.law, configuration["epochs"]
+        steps = configuration["n_train_batches"] * epochs
+        energy_j = law.step_energy_j(network, BATCH_SIZE) * steps
+        energy_j *= math.exp(self.rng.normal(0, law.scatter))
+        duration_s = energy_j / POWER_W
+        experiment_id = content_id(configuration)
+        run_id = content_id({"e": experiment_id, "m": self.machine, "r": repetition, "s": self.source})
+        start, end = self.clock, self.clock + timedelta(seconds=duration_s)
+        start_s = start.timestamp() - 1.7e9
+        loss = law.loss(network, np.arange(epochs + 1.0))
+        self.clock = end + timedelta(seconds=1)
+        self.runs.append(
+            {
+                "run_id": run_id,
+                "experiment_id": experiment_id,
+                "campaign": "test",
+                "status": "done",
+                **configuration,
+                "machine": self.machine,
+                "source": self.source,
+                "node": "node-0",
+                "repetition": repetition,
+                "seed": repetition,
+                "start_utc": start,
+                "end_utc": end,
+                "start_s": start_s,
+                "end_s": start_s + duration_s,
+                "duration_s": duration_s,
+                "energy_j": energy_j,
+                "u_energy_j": energy_j * law.u_relative,
+                "idle_energy_j": 20.0 * duration_s,
+                "compile_energy_j": 5.0,
+                "compile_s": 0.1,
+                "channel": CHANNELS[0][0],
+                "domain": CHANNELS[0][0].split(":")[1],
+                "flags": [],
+                "engine_versions": "{}",
+                "threads": 4,
+                "affinity": [0, 1, 2, 3],
+                "data_fingerprint": "0",
+                "final_test_loss": float(loss[-1]),
+                "best_test_loss": float(loss.min()),
+                "attempt": 1,
+                "error": None,
+            }
+        )
+        for channel, part, contained_in in CHANNELS:
+            self.channels.append(self._channel(run_id, channel, part * energy_j, contained_in))
+        for epoch in range(epochs + 1) if self.with_epochs else ():
+            share = epoch / epochs
+            self.epochs.append(
+                {
+                    "run_id": run_id,
+                    "epoch": epoch,
+                    "train_loss": float(loss[epoch]),
+                    "test_loss": float(loss[epoch]),
+                    "test_accuracy": float(1.0 - 0.9 * loss[epoch]),
+                    "end_s": start_s + share * duration_s,
+                    "energy_j": share * energy_j,
+                    "u_energy_j": share * energy_j * law.u_relative,
+                    "source": self.source,
+                }
+            )
+
+    def _channel(self, run_id: str, channel: str, energy_j: float, contained_in: str | None) -> Row:
+        u_j = energy_j * self.law.u_relative
+        return {
+            "run_id": run_id,
+            "channel": channel,
+            "domain": channel.split(":")[1],
+            "kind": "counter",
+            "contained_in": contained_in,
+            "energy_j": energy_j,
+            "u_energy_j": u_j,
+            "terms": json.dumps({"accuracy": 0.9 * u_j, "quantisation": math.sqrt(1 - 0.81) * u_j}),
+            "flags": [],
+            "source": self.source,
+        }
+
+    def node(self) -> Row:
+        return {
+            "node": "node-0",
+            "date": datetime(2026, 1, 1, tzinfo=UTC).date(),
+            "machine": self.machine,
+            "machine_json": MACHINE_JSON.replace('"bench"', json.dumps(self.machine)),
+            "idle_power_w": 20.0,
+            "u_idle_power_w": 0.2,
+            "meters_json": METERS_JSON,
+            "source": self.source,
+        }
+
+
 def make_tables(
     *,
     datasets: Mapping[str, tuple[int, int, int]] | None = None,
@@ -89,191 +221,51 @@ def make_tables(
 
     `datasets` maps a name to (n_observations, n_inputs, n_outputs).
     """
-    law = law or Law()
-    datasets = datasets or {"digits": (1797, 64, 10), "wine": (178, 13, 3)}
-    rng = np.random.default_rng(seed)
-    batch = 256
-    clock = datetime(2026, 1, 1, tzinfo=UTC)
-    rows: dict[str, list[dict[str, object]]] = {name: [] for name in TABLES}
-    for dataset, (n_observations, n_inputs, n_outputs) in datasets.items():
-        steps = math.ceil(0.8 * n_observations / batch)
-        test_steps = math.ceil(0.2 * n_observations / batch)
-        for shape in shapes:
-            for depth in depths:
-                for log2_size in log2_sizes:
-                    network = build_network(shape, depth, 2**log2_size, n_inputs, n_outputs)
-                    configuration: dict[str, object] = {
-                        "dataset": dataset,
-                        "shape": shape,
-                        "depth": depth,
-                        "size": 2**log2_size,
-                        "n_parameters": network.n_parameters,
-                        "widths": list(network.widths),
-                        "n_inputs": n_inputs,
-                        "n_outputs": n_outputs,
-                        "n_observations": n_observations,
-                        "n_train_batches": steps,
-                        "n_test_batches": test_steps,
-                        "loss": "categorical_crossentropy",
-                        "batch_size": batch,
-                        "epochs": epochs,
-                        "learning_rate": 1e-4,
-                        "epsilon": 1e-7,
-                        "epsilon_convention": "keras",
-                        "engine": "numpy",
-                    }
-                    experiment_id = content_id(configuration)
-                    true_j = law.step_energy_j(network, batch) * steps * epochs
-                    done: list[dict[str, object]] = []
-                    for repetition in range(repetitions):
-                        energy_j = true_j * math.exp(rng.normal(0, law.scatter))
-                        duration_s = energy_j / 50.0
-                        run_id = content_id({"e": experiment_id, "m": machine, "r": repetition, "s": source})
-                        end = clock + timedelta(seconds=duration_s)
-                        loss = law.loss(network, np.arange(epochs + 1.0))
-                        run: dict[str, object] = {
-                            "run_id": run_id,
-                            "experiment_id": experiment_id,
-                            "campaign": "test",
-                            "status": "done",
-                            **configuration,
-                            "machine": machine,
-                            "source": source,
-                            "node": "node-0",
-                            "repetition": repetition,
-                            "seed": repetition,
-                            "start_utc": clock,
-                            "end_utc": end,
-                            "start_s": clock.timestamp() - 1.7e9,
-                            "end_s": end.timestamp() - 1.7e9,
-                            "duration_s": duration_s,
-                            "energy_j": energy_j,
-                            "u_energy_j": energy_j * law.u_relative,
-                            "idle_energy_j": 20.0 * duration_s,
-                            "compile_energy_j": 5.0,
-                            "compile_s": 0.1,
-                            "channel": "fake:package-0",
-                            "domain": "package-0",
-                            "flags": [],
-                            "engine_versions": "{}",
-                            "threads": 4,
-                            "affinity": [0, 1, 2, 3],
-                            "data_fingerprint": "0",
-                            "final_test_loss": float(loss[-1]),
-                            "best_test_loss": float(loss.min()),
-                            "attempt": 1,
-                            "error": None,
-                        }
-                        done.append(run)
-                        start_s = clock.timestamp() - 1.7e9
-                        clock = end + timedelta(seconds=1)
-                        if with_epochs:
-                            for epoch in range(epochs + 1):
-                                share = epoch / epochs
-                                rows["epochs"].append(
-                                    {
-                                        "run_id": run_id,
-                                        "epoch": epoch,
-                                        "train_loss": float(loss[epoch]),
-                                        "test_loss": float(loss[epoch]),
-                                        "test_accuracy": float(1.0 - 0.9 * loss[epoch]),
-                                        "end_s": start_s + share * duration_s,
-                                        "energy_j": share * energy_j,
-                                        "u_energy_j": share * energy_j * law.u_relative,
-                                        "source": source,
-                                    }
-                                )
-                        terms = {
-                            "accuracy": 0.9 * law.u_relative * energy_j,
-                            "quantisation": math.sqrt(1 - 0.81) * law.u_relative * energy_j,
-                        }
-                        for channel, part in (("fake:package-0", 1.0), ("fake:core-0", 0.7)):
-                            rows["channels"].append(
-                                {
-                                    "run_id": run_id,
-                                    "channel": channel,
-                                    "domain": channel.split(":")[1],
-                                    "kind": "counter",
-                                    "contained_in": None if part == 1.0 else "fake:package-0",
-                                    "energy_j": part * energy_j,
-                                    "u_energy_j": part * energy_j * law.u_relative,
-                                    "terms": json.dumps({k: v * part for k, v in terms.items()}),
-                                    "flags": [],
-                                    "source": source,
-                                }
-                            )
-                    rows["runs"] += done
-                    rows["experiments"].append(_experiment(experiment_id, configuration, done, network))
-    rows["nodes"].append(
-        {
-            "node": "node-0",
-            "date": datetime(2026, 1, 1, tzinfo=UTC).date(),
-            "machine": machine,
-            "machine_json": MACHINE_JSON.replace('"bench"', json.dumps(machine)),
-            "idle_power_w": 20.0,
-            "u_idle_power_w": 0.2,
-            "meters_json": json.dumps(
-                {
-                    "found": [
-                        {"name": "fake", "state": "available", "reason": "", "fix": "", "channels": []},
-                        {
-                            "name": "rapl",
-                            "state": "unavailable",
-                            "reason": "no powercap in sysfs",
-                            "fix": "load intel_rapl",
-                            "channels": [],
-                        },
-                    ],
-                    "channels": [],
-                }
-            ),
-            "source": source,
-        }
-    )
-    empty = {name: pl.DataFrame(schema.empty_table()) for name, schema in TABLES.items()}
-    return {
-        name: pl.DataFrame(rows[name], schema=empty[name].schema) if rows[name] else empty[name]
-        for name in TABLES
-    }
+    bench = _Bench(law or Law(), machine, source, with_epochs, np.random.default_rng(seed))
+    for name, facts in (datasets or DATASETS).items():
+        for network, configuration in _networks(name, facts, product(shapes, depths, log2_sizes), epochs):
+            for repetition in range(repetitions):
+                bench.run(network, configuration, repetition)
+    rows = {"runs": bench.runs, "epochs": bench.epochs, "channels": bench.channels, "nodes": [bench.node()]}
+    tables = {name: _frame(name, rows.get(name, [])) for name in TABLES}
+    known = {machine: machine_from_json(bench.node()["machine_json"])}
+    return tables | {"experiments": experiments_table(tables["runs"], known)}
 
 
-def _experiment(
-    experiment_id: str,
-    configuration: Mapping[str, object],
-    runs: Sequence[Mapping[str, object]],
-    network: Network,
-) -> dict[str, object]:
-    energies = np.array([run["energy_j"] for run in runs], dtype=float)
-    durations = np.array([run["duration_s"] for run in runs], dtype=float)
-    energy_j = float(np.median(energies))
-    steps, test_steps = int(str(configuration["n_train_batches"])), int(str(configuration["n_test_batches"]))
-    data = int(str(configuration["epochs"])) * steps * 256
-    per_datum = work(network, 256)
-    sets = working_sets(network, 256, int(str(configuration["n_observations"])))
-    u_energy_j = energy_j * float(str(runs[0]["u_energy_j"])) / float(str(runs[0]["energy_j"]))
-    return {
-        "experiment_id": experiment_id,
-        **configuration,
-        "machine": runs[0]["machine"],
-        "source": runs[0]["source"],
-        "n_runs": len(runs),
-        "n_diverged": 0,
-        "energy_j": energy_j,
-        "energy_q25_j": float(np.quantile(energies, 0.25)),
-        "energy_q75_j": float(np.quantile(energies, 0.75)),
-        "u_energy_j": u_energy_j,
-        "duration_s": float(np.median(durations)),
-        "mean_power_w": energy_j / float(np.median(durations)),
-        "energy_per_datum_j": energy_j / data,
-        "u_energy_per_datum_j": u_energy_j / data,
-        "flops_per_datum": float(per_datum.flops_per_datum(steps, test_steps)),
-        "forward_flops": float(per_datum.forward_flops),
-        "backward_flops": float(per_datum.backward_flops),
-        **{f"ws_{s.name}_bytes": float(s.total_bytes) for s in sets},
-        **{f"ws_{s.name}_level": "L2" for s in sets},
-        "final_test_loss": runs[0]["final_test_loss"],
-        "best_test_loss": runs[0]["best_test_loss"],
-    }
+def _networks(
+    dataset: str, facts: tuple[int, int, int], grid: Iterable[tuple[str, int, int]], epochs: int
+) -> Iterator[tuple[Network, Row]]:
+    n_observations, n_inputs, n_outputs = facts
+    for shape, depth, log2_size in grid:
+        network = build_network(shape, depth, 2**log2_size, n_inputs, n_outputs)
+        yield (
+            network,
+            {
+                "dataset": dataset,
+                "shape": shape,
+                "depth": depth,
+                "size": 2**log2_size,
+                "n_parameters": network.n_parameters,
+                "widths": list(network.widths),
+                "n_inputs": n_inputs,
+                "n_outputs": n_outputs,
+                "n_observations": n_observations,
+                "n_train_batches": math.ceil(0.8 * n_observations / BATCH_SIZE),
+                "n_test_batches": math.ceil(0.2 * n_observations / BATCH_SIZE),
+                "loss": "categorical_crossentropy",
+                "batch_size": BATCH_SIZE,
+                "epochs": epochs,
+                "learning_rate": 1e-4,
+                "epsilon": 1e-7,
+                "epsilon_convention": "keras",
+                "engine": "numpy",
+            },
+        )
+
+
+def _frame(name: str, rows: Sequence[Row]) -> pl.DataFrame:
+    empty = pl.DataFrame(TABLES[name].empty_table())
+    return pl.DataFrame(rows, schema=empty.schema) if rows else empty
 
 
 def write_tables(tables: Mapping[str, pl.DataFrame], directory: Path) -> Path:

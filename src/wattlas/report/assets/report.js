@@ -1,8 +1,13 @@
 "use strict";
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const text = (id) => JSON.parse(document.getElementById(id).textContent);
   const tip = document.getElementById("tip");
+  const json = (id) => JSON.parse(document.getElementById(id).textContent);
+  // The data live once, in the address of the link that downloads them.
+  const csv = (name) => {
+    const href = document.getElementById(`csv-${name}`).getAttribute("href");
+    return decodeURIComponent(href.slice(href.indexOf(",") + 1));
+  };
 
   // A tooltip built from text nodes only: names in the data are never read as markup.
   const showTip = (handler, event, item, value) => {
@@ -22,14 +27,14 @@
   };
 
   const views = new Map();
-  const draw = async (box) => {
+  const draw = async (box, isDark) => {
     const name = box.dataset.figure;
-    const specs = text(`spec-${name}`);
-    const spec = dark.matches ? specs.dark : specs.light;
+    const specs = json(`spec-${name}`);
+    const spec = isDark ? specs.dark : specs.light;
     const table = spec.data.find((entry) => entry.name === "table");
-    table.values = text(`data-${name}`);
+    table.values = csv(name);
     table.format = { type: "csv", parse: specs.parse };
-    if (views.has(name)) views.get(name).finalize();
+    views.get(name)?.finalize();
     const binds = document.getElementById(`binds-${name}`);
     binds.replaceChildren();
     const { view } = await vegaEmbed(box, spec, {
@@ -42,34 +47,24 @@
   };
 
   const drawAll = async () => {
-    for (const box of document.querySelectorAll(".chart")) await draw(box);
+    for (const box of document.querySelectorAll(".chart")) await draw(box, dark.matches);
     document.documentElement.dataset.ready = "yes";
   };
 
   // CSV as RFC 4180 has it, quoted fields included; the first row names the columns.
   const rowsOf = (name) => {
     const rows = [[]];
-    let field = "", quoted = false;
-    for (const c of text(`data-${name}`)) {
-      if (c === '"') { quoted = !quoted; if (quoted && field) field += c; }
+    let field = "", quoted = false, before = "";
+    for (const c of csv(name)) {
+      if (c === '"') { quoted = !quoted; if (quoted && before === '"') field += c; }
       else if (quoted || (c !== "," && c !== "\n")) field += c;
       else { rows.at(-1).push(field); field = ""; if (c === "\n") rows.push([]); }
+      before = c;
     }
     return rows.filter((row) => row.length);
   };
-  document.querySelectorAll("button[data-csv]").forEach((button) => {
-    button.addEventListener("click", () => {
-      const name = button.dataset.csv;
-      const url = URL.createObjectURL(new Blob([text(`data-${name}`)], { type: "text/csv" }));
-      const link = document.createElement("a");
-      link.href = url;
-      link.download = `${name}.csv`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(url), 1000);
-    });
-  });
   document.querySelectorAll("details[data-table]").forEach((details) => {
-    details.addEventListener("toggle", () => {
+    const fill = () => {
       const box = details.querySelector(".scroll");
       if (!details.open || box.firstChild) return;
       const rows = rowsOf(details.dataset.table);
@@ -87,7 +82,9 @@
         for (const cell of row) line.insertCell().textContent = cell;
       }
       box.append(table);
-    });
+    };
+    details.addEventListener("toggle", fill);
+    fill();
   });
 
   drawAll();

@@ -15,6 +15,7 @@ MODULES = (
     "energy_per_datum",
     "working_set",
     "loss_energy",
+    "model_error",
     "drift",
     "uncertainty",
 )

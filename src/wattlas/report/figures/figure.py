@@ -30,6 +30,6 @@ class Figure:
     section: str
     title: str
     compute: Callable[[ReportData], pl.DataFrame]
-    draw: Callable[[pl.DataFrame, ReportData], "alt.TopLevelMixin"]
+    draw: Callable[[pl.DataFrame, ReportData], "alt.LayerChart"]
     describe: Callable[[pl.DataFrame, ReportData], str]
     missing: str

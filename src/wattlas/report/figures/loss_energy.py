@@ -1,101 +1,94 @@
 """Loss against the energy spent to reach it, with the Pareto front."""
 
-from typing import cast
-
 import altair as alt
 import polars as pl
 
+from wattlas.advice import Advice, Design
 from wattlas.core.units import format_energy
-from wattlas.report.data import MAX_MARKS, ReportData, thin
+from wattlas.report.data import KINDS, MAX_MARKS, ReportData, thin
 from wattlas.report.figures.figure import Figure
 from wattlas.report.figures.parts import HEIGHT, TABLE, apply_filters, filters, log_axis, say_source, tips
 
 # Points on the front's line, by dataset and machine.
-FRONT_POINTS = 60
+FRONT_POINTS = 200
+SAID = 4
 
 
 def compute(data: ReportData) -> pl.DataFrame:
-    """Kinds of row: `best` (a design at its lowest loss), `front` (on the line), `kept` (not surely beaten)."""
-    rows: list[dict[str, object]] = []
-    for advice in data.advice:
-        where = {"dataset": advice.dataset, "machine": advice.machine, "source": advice.source}
-        for kind, designs in (
-            ("best", advice.bests),
-            ("kept", tuple(d for d, _ in advice.pareto)),
-        ):
-            for design in designs:
-                c = design.configuration
-                rows.append(
-                    {
-                        **where,
-                        "kind": kind,
-                        **{k: c[k] for k in ("shape", "depth", "n_parameters")},
-                        "epochs": design.epochs,
-                        "loss": design.loss,
-                        "energy_j": design.energy_j,
-                        "lower_j": design.lower_j,
-                        "upper_j": design.upper_j,
-                    }
-                )
-        front = pl.DataFrame({"loss": advice.front.loss, "energy_j": advice.front.energy_j})
-        for loss, energy_j in thin(front, FRONT_POINTS).rows():
-            rows.append({**where, "kind": "front", "loss": loss, "energy_j": energy_j})
-    if not rows:
-        return pl.DataFrame(schema={"source": pl.String})
-    table = pl.DataFrame(rows, infer_schema_length=None)
-    bests = table.filter(pl.col("kind") == "best")
-    if bests.height > MAX_MARKS:
-        table = pl.concat([thin(bests.sort("dataset", "energy_j")), table.filter(pl.col("kind") != "best")])
-    return table
+    """Kinds of row: `best`, a design at its lowest loss; `pareto`, its last point on the front; `front`.
+
+    `front` rows are the epochs, of any design, that no other beats: the line.
+    """
+    tables = [_rows(advice) for advice in data.advice]
+    return pl.concat(tables, how="diagonal_relaxed") if tables else pl.DataFrame()
 
 
-def draw(table: pl.DataFrame, data: ReportData) -> alt.TopLevelMixin:
-    """Every design at its lowest loss, those that no other surely beats, and the least energy for each loss."""
-    params = filters(
-        table, ("dataset", "Dataset"), ("machine", "Machine"), ("source", "Source"), first="dataset"
+def _rows(advice: Advice) -> pl.DataFrame:
+    front = pl.DataFrame({"kind": "front", "loss": advice.front.loss, "energy_j": advice.front.energy_j})
+    parts = [
+        thin(pl.DataFrame([_row("best", d) for d in advice.bests], infer_schema_length=None), MAX_MARKS // 2),
+        pl.DataFrame([_row("pareto", d) for d in advice.pareto], infer_schema_length=None),
+        thin(front, FRONT_POINTS),
+    ]
+    same = {"dataset": advice.dataset, **{kind: getattr(advice, kind) for kind in KINDS}}
+    same["domain"] = same["domain"] or "not stated"
+    return pl.concat(parts, how="diagonal_relaxed").select(
+        *(pl.lit(value).alias(name) for name, value in same.items()), pl.all()
     )
+
+
+def _row(kind: str, design: Design) -> dict[str, object]:
+    configuration = {k: design.configuration[k] for k in ("shape", "depth", "n_parameters")}
+    measures = ("epochs", "loss", "energy_j", "lower_j", "upper_j", "evidence")
+    return {"kind": kind, **configuration, **{k: getattr(design, k) for k in measures}}
+
+
+def draw(table: pl.DataFrame, data: ReportData) -> alt.LayerChart:
+    """Every design at its lowest loss, the front, and rings with intervals round the designs on it."""
+    title = f"Energy to reach the loss (J, {say_source(table)})"
     base = alt.Chart(TABLE).encode(
-        x=alt.X(**log_axis("energy_j", f"Energy to reach the loss (J, {say_source(table)})")),
-        y=alt.Y(**log_axis("loss", "Test loss")),
+        x=alt.X(**log_axis("energy_j", title)), y=alt.Y(**log_axis("loss", "Test loss", "~g"))
     )
     shown = tips("shape", "depth", "n_parameters", "epochs", "loss", "energy_j")
-    best = (
+    depth = alt.Color("depth:O", title="Depth")
+    rings = base.transform_filter("datum.kind == 'pareto'")
+    layers = [
         base.transform_filter("datum.kind == 'best'")
-        .mark_point(filled=True, size=30, opacity=0.6)
-        .encode(color=alt.Color("depth:O", title="Depth"), tooltip=shown)
-    )
-    line = base.transform_filter("datum.kind == 'front'").mark_line(strokeWidth=2).encode(order="loss:Q")
-    intervals = (
-        base.transform_filter("datum.kind == 'kept'")
-        .mark_rule(opacity=0.5)
-        .encode(x=alt.X(**log_axis("lower_j", "")), x2="upper_j:Q")
-    )
-    kept = (
-        base.transform_filter("datum.kind == 'kept'")
-        .mark_point(filled=False, size=90, strokeWidth=1.8)
-        .encode(color=alt.Color("depth:O", title="Depth"), tooltip=shown)
-    )
-    layers = alt.layer(best, intervals, kept, line)
-    return apply_filters(cast(alt.Chart, layers), params).properties(width="container", height=HEIGHT)
+        .mark_point(filled=True, size=34, opacity=0.65)
+        .encode(color=depth, tooltip=shown),
+        base.transform_filter("datum.kind == 'front'")
+        .mark_line(strokeWidth=1.8, interpolate="step-after")
+        .encode(order="energy_j:Q"),
+        rings.mark_point(filled=False, size=110, strokeWidth=2).encode(color=depth, tooltip=shown),
+    ]
+    if table["lower_j"].is_not_null().any():
+        ends = {"x": alt.X(**log_axis("lower_j", title)), "x2": "upper_j:Q"}
+        layers.append(rings.mark_rule(opacity=0.6).encode(**ends))
+    params = filters(table, "dataset")
+    return apply_filters(alt.layer(*layers), params).properties(width="container", height=HEIGHT)
 
 
 def describe(table: pl.DataFrame, data: ReportData) -> str:
-    """Per dataset: how many designs stay, and what the lowest loss costs beside a loss twice as high."""
+    """Per dataset: how many designs are on the front, what the lowest loss costs and what twice that loss."""
     parts = []
-    for (dataset, machine), group in table.group_by("dataset", "machine", maintain_order=True):
+    groups = table.partition_by("dataset", *KINDS, maintain_order=True)
+    for group in groups[:SAID]:
         front = group.filter(pl.col("kind") == "front").sort("loss")
-        kept = group.filter(pl.col("kind") == "kept").height
-        designs = group.filter(pl.col("kind") == "best").height
+        counts = {kind: group.filter(pl.col("kind") == kind).height for kind in ("best", "pareto")}
         low = front.row(0, named=True)
         twice = front.filter(pl.col("loss") <= 2 * low["loss"]).row(-1, named=True)
         parts.append(
-            f"{dataset} on {machine}: {kept} of {designs} designs are not surely beaten at some loss; a loss of "
-            f"{low['loss']:.3g} takes {format_energy(low['energy_j'], 3)}, one of {twice['loss']:.3g} takes "
-            f"{format_energy(twice['energy_j'], 3)}"
+            f"{low['dataset']} on {low['machine']} ({low['source']}): {counts['pareto']} of {counts['best']} "
+            f"designs are on the front, a loss of {low['loss']:.3g} takes "
+            f"{format_energy(low['energy_j'], 3)} and one of {twice['loss']:.3g} "
+            f"{format_energy(twice['energy_j'], 3)}."
         )
-        if len(parts) == 4:
-            break
-    return "; ".join(parts) + ". Rings have 95 % intervals."
+    more = f" {len(groups) - SAID} more under the filters." if len(groups) > SAID else ""
+    return (
+        " ".join(parts)
+        + more
+        + " Dots: every design at its lowest loss. Rings: on the front, 95 % intervals."
+    )
 
 
 FIGURE = Figure(

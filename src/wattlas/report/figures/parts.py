@@ -5,35 +5,49 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
+from wattlas.report.data import KINDS, sources_of
+
 HEIGHT = 380
-# The chart refers to its table by name; the page gives it the CSV text, an export the rows.
+# The chart refers to its table by name; the page and an export give it the CSV text.
 TABLE = alt.NamedData(name="table")
+LABELS = {
+    "machine": "Machine",
+    "source": "Source",
+    "domain": "Energy of",
+    "dataset": "Dataset",
+    "shape": "Shape",
+}
 
 
-def dropdown(field: str, label: str, values: Sequence[object], start: object | None = None) -> alt.Parameter:
-    """A select element over the values of a field; the first entry shows all of them."""
-    options: list[object] = [None, *values]
-    labels = ["all", *(str(v) for v in values)]
-    initial = [{field: start}] if start is not None else alt.Undefined
-    return alt.selection_point(
-        name=f"pick_{field}",
-        fields=[field],
-        bind=alt.binding_select(options=options, labels=labels, name=f"{label} "),
-        value=initial,
-    )
+def filters(table: pl.DataFrame, *fields: str) -> list[alt.Parameter]:
+    """A dropdown for each field of the table that has more than one value.
 
-
-def filters(table: pl.DataFrame, *fields: tuple[str, str], first: str | None = None) -> list[alt.Parameter]:
-    """Dropdowns for those (field, label) that have more than one value; `first` starts at its first value."""
+    The kinds of energy (machine, source, domain) and datasets are shown one at a time, measured ones first;
+    other fields start with all of their values.
+    """
     made = []
-    for field, label in fields:
-        values = table[field].drop_nulls().unique().sort().to_list()
-        if len(values) > 1:
-            made.append(dropdown(field, label, values, values[0] if field == first else None))
+    for name in (*fields, *KINDS):
+        values = table[name].drop_nulls().unique().sort().to_list() if name in table.columns else []
+        if len(values) < 2:
+            continue
+        one = name in KINDS or name == "dataset"
+        options = values if one else [None, *values]
+        made.append(
+            alt.selection_point(
+                name=f"pick_{name}",
+                fields=[name],
+                bind=alt.binding_select(
+                    options=options,
+                    labels=[*([] if one else ["all"]), *(str(v) for v in values)],
+                    name=f"{LABELS[name]} ",
+                ),
+                value=[{name: values[0]}] if one else alt.Undefined,
+            )
+        )
     return made
 
 
-def apply_filters(chart: alt.Chart, params: Sequence[alt.Parameter]) -> alt.Chart:
+def apply_filters(chart: alt.LayerChart, params: Sequence[alt.Parameter]) -> alt.LayerChart:
     """Add the dropdowns to a chart and keep only what they pick."""
     chart = chart.add_params(*params)
     for param in params:
@@ -41,33 +55,30 @@ def apply_filters(chart: alt.Chart, params: Sequence[alt.Parameter]) -> alt.Char
     return chart
 
 
-def log_axis(field: str, title: str, base: int = 10) -> dict[str, object]:
+def log_axis(field: str, title: str, number: str = "~s") -> dict[str, object]:
     """Arguments of a quantitative channel with a logarithmic scale."""
-    scale = alt.Scale(type="log", base=base, nice=False, padding=12)
-    axis = alt.Axis(format="~s", tickCount=7) if base == 10 else alt.Axis(tickCount=10)
+    scale = alt.Scale(type="log", nice=False, padding=12)
+    axis = alt.Axis(format=number, tickCount=7)
     return {"shorthand": f"{field}:Q", "title": title, "scale": scale, "axis": axis}
 
 
 def say_source(table: pl.DataFrame) -> str:
-    """The sources of a table, as they end an axis title."""
-    return "/".join(sorted(str(s) for s in table["source"].unique()))
+    """The source of a table's energies, as it ends an axis title; of several, one is picked at a time."""
+    sources = sources_of(table)
+    return sources[0] if len(sources) == 1 else "source as picked"
 
 
-_TEXT = frozenset(("dataset", "machine", "source", "shape", "node", "channel", "cause", "term"))
+_TEXT = frozenset(
+    ("dataset", "machine", "source", "domain", "shape", "node", "channel", "cause", "extrapolated")
+)
 
 
 def tips(*names: str) -> list[alt.Tooltip]:
-    """Tooltip entries: energies with an SI prefix, other numbers to four digits."""
-    return [
-        alt.Tooltip(f"{name}:N")
-        if name in _TEXT
-        else alt.Tooltip(
-            f"{name}:Q",
-            format=".4~s"
-            if name.endswith("_j")
-            else ",.4~g"
-            if name.startswith(("loss", "ratio", "u_"))
-            else ",",
-        )
-        for name in names
-    ]
+    """Tooltip entries: energies with an SI prefix, losses and ratios to four digits, counts whole."""
+    return [alt.Tooltip(f"{n}:N") if n in _TEXT else alt.Tooltip(f"{n}:Q", format=_format(n)) for n in names]
+
+
+def _format(name: str) -> str:
+    if name.endswith("_j"):
+        return ".4~s"
+    return ",.4~g" if name.startswith(("loss", "ratio", "u_")) else ","

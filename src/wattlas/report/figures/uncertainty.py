@@ -7,7 +7,10 @@ import polars as pl
 
 from wattlas.report.data import ReportData
 from wattlas.report.figures.figure import Figure
-from wattlas.report.figures.parts import TABLE, say_source, tips
+from wattlas.report.figures.parts import TABLE, apply_filters, filters, say_source, tips
+
+# Height of a channel's bars.
+BAND = 64
 
 
 def compute(data: ReportData) -> pl.DataFrame:
@@ -26,13 +29,13 @@ def compute(data: ReportData) -> pl.DataFrame:
         pl.DataFrame(rows)
         .group_by("channel", "source", "cause")
         .agg((100 * pl.col("ratio").median()).alias("u_percent"), pl.len().alias("n_runs"))
-        .sort("channel", "u_percent", descending=[False, True])
+        .sort("channel", "source", "u_percent", descending=[False, False, True])
     )
 
 
-def draw(table: pl.DataFrame, data: ReportData) -> alt.TopLevelMixin:
+def draw(table: pl.DataFrame, data: ReportData) -> alt.LayerChart:
     """Bars by channel and cause; variances add, so the longest bar is nearly the whole."""
-    return (
+    bars = (
         alt.Chart(TABLE)
         .mark_bar()
         .encode(
@@ -42,17 +45,18 @@ def draw(table: pl.DataFrame, data: ReportData) -> alt.TopLevelMixin:
             color=alt.Color("cause:N", title="Cause"),
             tooltip=tips("channel", "cause", "u_percent", "n_runs"),
         )
-        .properties(width="container", height=alt.Step(16))
     )
+    layered = apply_filters(alt.layer(bars), filters(table))
+    return layered.properties(width="container", height=BAND * table["channel"].n_unique())
 
 
 def describe(table: pl.DataFrame, data: ReportData) -> str:
     """The largest cause of each channel."""
     parts = []
-    for (channel,), group in table.group_by("channel", maintain_order=True):
+    for group in table.partition_by("channel", "source", maintain_order=True):
         top = group.row(0, named=True)
-        parts.append(f"{channel}: {top['cause']} with {top['u_percent']:.2g} %")
-    return f"The largest cause, median over runs, is for {'; for '.join(parts)}."
+        parts.append(f"{top['channel']} ({top['source']}): {top['cause']} with {top['u_percent']:.2g} %")
+    return f"The largest cause, median over runs, is for {'; for '.join(parts)} of the energy."
 
 
 FIGURE = Figure(
