@@ -43,6 +43,22 @@ def command(
     meters: tuple[str, ...], interval_s: float, output: Path | None, force: bool, cmd: tuple[str, ...]
 ) -> int:
     """Run CMD, its streams untouched, and report its energy; the exit status is CMD's."""
+    # Before numeric libraries start threads of their own, which would take these signals away from us.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD})
+    try:
+        return _measure(meters, interval_s, output, force, cmd, before)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _measure(
+    meters: Sequence[str],
+    interval_s: float,
+    output: Path | None,
+    force: bool,
+    cmd: Sequence[str],
+    mask: set[int],
+) -> int:
     from dataclasses import asdict
 
     from wattlas.cli.output import Output
@@ -56,19 +72,14 @@ def command(
     written = Output(output, force)
     clock = SystemClock()
     opened = open_chosen(meters, clock)
-    # Before the sampler's threads start, so that they block these signals too.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_PASSED_ON, signal.SIGCHLD})
     sampler = Sampler(opened, interval_s, clock)
     sampler.start()
     anchor = UtcAnchor.of(clock)
-    try:
-        start_s = clock.monotonic_s()
-        exit_status = _run(cmd, before)
-        end_s = clock.monotonic_s()
-        sampler.sample_now()
-        sampler.stop()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    start_s = clock.monotonic_s()
+    exit_status = _run(cmd, mask)
+    end_s = clock.monotonic_s()
+    sampler.sample_now()
+    sampler.stop()
     channels = [channel for meter in opened for channel in meter.channels()]
     energies, missing = channel_energies(channels, sampler.samples(start_s, end_s), start_s, end_s)
     document = {
@@ -95,15 +106,15 @@ def _run(cmd: Sequence[str], mask: set[int]) -> int:
     except OSError as error:
         raise WattlasError(f"cannot run {cmd[0]!r}: {error.strerror}; give a command after --") from error
     while True:
-        info = signal.sigwaitinfo({*_PASSED_ON, signal.SIGCHLD})
-        if info.si_signo == signal.SIGCHLD:
-            pid, status = os.waitpid(child, os.WNOHANG)
-            if pid == child:
-                code = os.waitstatus_to_exitcode(status)
-                return code if code >= 0 else 128 - code
-        elif info.si_code in _SENT_BY_A_PROCESS:
-            # What the terminal sends (Ctrl-C) has reached the command already.
+        # Looked for once a second too, should another thread of this process have taken the signal.
+        info = signal.sigtimedwait({*_PASSED_ON, signal.SIGCHLD}, 1.0)
+        # What the terminal sends (Ctrl-C) has reached the command already.
+        if info and info.si_signo in _PASSED_ON and info.si_code in _SENT_BY_A_PROCESS:
             os.kill(child, info.si_signo)
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
 
 
 def _channel(channel: Any, energy: Any) -> dict[str, Any]:

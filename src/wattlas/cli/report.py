@@ -1,5 +1,6 @@
 """`wattlas report`: one HTML file with every figure of a dataset."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -28,11 +29,9 @@ def command(directory: Path, output: Path, model: Path | None, figure: str | Non
     kind = output.suffix.lstrip(".").lower()
     if figure is not None and kind not in SUFFIXES:
         raise UsageError(f"a figure cannot be written as {output.name}; end it in .svg, .png or .csv")
-    try:
-        import altair  # noqa: F401
-        import vl_convert  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed; pip install 'wattlas[report]'") from error
+    for library in ("altair", "vl_convert"):
+        if find_spec(library) is None:
+            raise UsageError(f"{library} is not installed; pip install 'wattlas[report]'")
     from wattlas.report import load_figure, load_report_data
 
     chosen = load_figure(figure) if figure is not None else None

@@ -132,6 +132,7 @@ class NumpyTraining:
         self.compile_start_s = self.compile_end_s = time.monotonic()
         self._network, self._data, self._config = network, data, config
         self._batches = Batches(len(data.x_train), config.batch_size)
+        self._evaluates = tests_per_epoch(data, config) is not None
         self._weights: Weights = []
 
     def run(self, seed: int, on_epochs: Callable[[int], None] | None = None) -> TrainingResult:
@@ -147,7 +148,7 @@ class NumpyTraining:
             for epoch in range(config.epochs):
                 train = self._epoch(weights, adam, self._batches.shuffled(rng, 1)[0])
                 test = accuracy = None
-                if tests_per_epoch(data, config):
+                if self._evaluates:
                     loss, hits = mean_losses(
                         weights, data.x_test, data.y_test, data.loss, self._network.residual
                     )

@@ -86,18 +86,18 @@ def load_report_data(directory: Path, model: Path | None = None) -> ReportData:
     data = ReportData(title, tables, machines_of(tables.nodes), model)
     if data.energies.is_empty():
         raise DataError(
-            f"{directory} has {tables.runs.height} runs, and none is done with an energy; run more of the sweep, "
-            "and build the dataset again"
+            f"{directory} has {tables.runs.height} runs, and none is done with an energy; run more of the "
+            "sweep, and build the dataset again"
         )
     return data
 
 
 def thin(frame: pl.DataFrame, limit: int = MAX_MARKS) -> pl.DataFrame:
-    """At most `limit` rows, evenly spaced in the frame's own order."""
+    """At most `limit` rows, evenly spaced in the frame's own order, the first and the last among them."""
     if frame.height <= limit:
         return frame
-    step = frame.height / limit
-    return frame[[int(i * step) for i in range(limit)]]
+    step = (frame.height - 1) / max(1, limit - 1)
+    return frame[[round(i * step) for i in range(limit)]]
 
 
 def by_kind(frame: pl.DataFrame) -> list[tuple[str, str, pl.DataFrame]]:

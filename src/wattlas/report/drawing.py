@@ -13,7 +13,7 @@ EXPORT_WIDTH = 760
 
 def csv_text(table: pl.DataFrame) -> str:
     """The table as CSV: what the chart draws and what a reader downloads."""
-    return table.write_csv(datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    return table.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.3fZ")
 
 
 def compact(table: pl.DataFrame) -> pl.DataFrame:

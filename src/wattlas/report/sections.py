@@ -117,13 +117,17 @@ def _channels(data: ReportData) -> str:
             "yes" if row["channel"] in primary else "no",
             f"{row['len']:,}",
             format_energy(row["energy_j"]),
-            f"{200 * row['u']:.2g} %" if row["u"] is not None else None,
+            _percent(200 * row["u"]) if row["u"] is not None else None,
             badge(row["source"]),
         ]
         for row in summary.iter_rows(named=True)
     ]
     header = ["Channel", "Bounds", "Kind", "Part of", "Run energy", "Runs", "Median", "± (k=2)", "Source"]
     return table("Channels; one that is part of another is never added to it", header, rows, (5, 6, 7))
+
+
+def _percent(value: float) -> str:
+    return f"{value:,.0f} %" if value >= 10 else f"{value:.2g} %"
 
 
 def dataset(data: ReportData) -> str:

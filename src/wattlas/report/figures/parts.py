@@ -16,13 +16,14 @@ LABELS = {
     "domain": "Energy of",
     "dataset": "Dataset",
     "shape": "Shape",
+    "channel": "Channel",
 }
 
 
 def filters(table: pl.DataFrame, *fields: str) -> list[alt.Parameter]:
     """A dropdown for each field of the table that has more than one value.
 
-    The kinds of energy (machine, source, domain) and datasets are shown one at a time, measured ones first;
+    The kinds of energy (machine, source, domain), datasets and channels are shown one at a time, measured ones first;
     other fields start with all of their values.
     """
     made = []
@@ -30,7 +31,7 @@ def filters(table: pl.DataFrame, *fields: str) -> list[alt.Parameter]:
         values = table[name].drop_nulls().unique().sort().to_list() if name in table.columns else []
         if len(values) < 2:
             continue
-        one = name in KINDS or name == "dataset"
+        one = name in KINDS or name in ("dataset", "channel")
         options = values if one else [None, *values]
         made.append(
             alt.selection_point(

@@ -9,8 +9,7 @@ from wattlas.report.data import ReportData
 from wattlas.report.figures.figure import Figure
 from wattlas.report.figures.parts import TABLE, apply_filters, filters, say_source, tips
 
-# Height of a channel's bars.
-BAND = 64
+BAR = 26
 
 
 def compute(data: ReportData) -> pl.DataFrame:
@@ -29,25 +28,25 @@ def compute(data: ReportData) -> pl.DataFrame:
         pl.DataFrame(rows)
         .group_by("channel", "source", "cause")
         .agg((100 * pl.col("ratio").median()).alias("u_percent"), pl.len().alias("n_runs"))
+        .filter(pl.col("u_percent") > 0)
         .sort("channel", "source", "u_percent", descending=[False, False, True])
     )
 
 
 def draw(table: pl.DataFrame, data: ReportData) -> alt.LayerChart:
-    """Bars by channel and cause; variances add, so the longest bar is nearly the whole."""
+    """A bar for each cause of the picked channel; variances add, so the longest bar is nearly the whole."""
     bars = (
         alt.Chart(TABLE)
         .mark_bar()
         .encode(
             x=alt.X("u_percent:Q", title=f"Standard uncertainty (% of the energy, {say_source(table)})"),
-            y=alt.Y("channel:N", title="Channel"),
-            yOffset="cause:N",
-            color=alt.Color("cause:N", title="Cause"),
+            y=alt.Y("cause:N", title="Cause", sort="-x"),
             tooltip=tips("channel", "cause", "u_percent", "n_runs"),
         )
     )
-    layered = apply_filters(alt.layer(bars), filters(table))
-    return layered.properties(width="container", height=BAND * table["channel"].n_unique())
+    return apply_filters(alt.layer(bars), filters(table, "channel")).properties(
+        width="container", height=alt.Step(BAR)
+    )
 
 
 def describe(table: pl.DataFrame, data: ReportData) -> str:
