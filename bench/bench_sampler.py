@@ -1,0 +1,61 @@
+"""What sampling costs: CPU time of a sampler at 10 Hz, and of one read of each meter that is here."""
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+from wattlas.core.clock import SystemClock
+from wattlas.meters.registry import open_meter
+from wattlas.meters.sampler import Sampler
+
+DURATION_S = 20.0
+READS = 2000
+
+
+def powercap(root: Path) -> None:
+    """Two sockets with cores and memory, as files."""
+    for socket in (0, 1):
+        for path, name in (
+            (f"{socket}", f"package-{socket}"),
+            (f"{socket}:0", "core"),
+            (f"{socket}:1", "dram"),
+        ):
+            folder = root / "class" / "powercap" / f"intel-rapl:{path}"
+            folder.mkdir(parents=True)
+            (folder / "name").write_text(name)
+            (folder / "energy_uj").write_text("123456789")
+            (folder / "max_energy_range_uj").write_text("262143328850")
+
+
+def cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def main() -> None:
+    clock = SystemClock()
+    with tempfile.TemporaryDirectory() as folder:
+        powercap(Path(folder))
+        for url in (f"rapl?root={folder}", "modelled?idle_power_w=20&peak_power_w=60", "fake"):
+            meter = open_meter(url, clock)
+            begin_s = time.perf_counter()
+            for _ in range(READS):
+                meter.read()
+            read_s = (time.perf_counter() - begin_s) / READS
+            sampler = Sampler([meter], 0.1, clock)
+            sampler.start()
+            before_s = cpu_s()
+            time.sleep(DURATION_S)
+            share = (cpu_s() - before_s) / DURATION_S
+            sampler.stop()
+            report = sampler.reports()[0]
+            print(
+                f"{meter.name}, {len(meter.channels())} channels: {read_s * 1e6:.1f} µs a read; at 10 Hz "
+                f"{share:.4%} of a core; {report.n_reads} reads, late by {report.mean_late_s * 1e3:.2f} ms on "
+                f"average, {report.max_late_s * 1e3:.2f} ms at most"
+            )
+
+
+if __name__ == "__main__":
+    main()
