@@ -2,6 +2,7 @@
 
 import resource
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -28,6 +29,20 @@ def powercap(root: Path) -> None:
             (folder / "max_energy_range_uj").write_text("262143328850")
 
 
+def idle_share() -> float:
+    """CPU share of a thread that wakes ten times a second and does nothing: what no sampler can go below."""
+
+    def wake() -> None:
+        for _ in range(int(DURATION_S * 10)):
+            time.sleep(0.1)
+
+    thread = threading.Thread(target=wake)
+    before_s = cpu_s()
+    thread.start()
+    thread.join()
+    return (cpu_s() - before_s) / DURATION_S
+
+
 def cpu_s() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
@@ -35,6 +50,7 @@ def cpu_s() -> float:
 
 def main() -> None:
     clock = SystemClock()
+    print(f"a thread that wakes at 10 Hz and does nothing: {idle_share():.4%} of a core")
     with tempfile.TemporaryDirectory() as folder:
         powercap(Path(folder))
         for url in (f"rapl?root={folder}", "modelled?idle_power_w=20&peak_power_w=60", "fake"):

@@ -32,7 +32,12 @@ def draw(table: pl.DataFrame, data: ReportData) -> alt.LayerChart:
         alt.Chart(TABLE)
         .mark_point(filled=True, size=26, opacity=0.7)
         .encode(
-            x=alt.X("start_utc:T", title="Start of the run (UTC)", axis=alt.Axis(labelOverlap="greedy")),
+            x=alt.X(
+                "start_utc:T",
+                title="Start of the run (UTC)",
+                scale=alt.Scale(type="utc", padding=10),
+                axis=alt.Axis(format="%Y-%m-%d %H:%M:%S", tickCount=4, labelOverlap="greedy"),
+            ),
             y=alt.Y(
                 "ratio:Q",
                 title=f"Energy / median of its experiment ({say_source(table)})",

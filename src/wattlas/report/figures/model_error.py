@@ -72,7 +72,7 @@ def draw(table: pl.DataFrame, data: ReportData) -> alt.LayerChart:
         .encode(
             x=x,
             x2="bin_upper:Q",
-            y=alt.Y("sum(n):Q", title="Experiments"),
+            y=alt.Y("sum(n):Q", title="Experiments", axis=alt.Axis(tickMinStep=1)),
             tooltip=[
                 alt.Tooltip("bin_lower:Q", format=".4~g", title="ratio from"),
                 alt.Tooltip("bin_upper:Q", format=".4~g", title="to"),

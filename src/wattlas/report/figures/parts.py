@@ -23,8 +23,8 @@ LABELS = {
 def filters(table: pl.DataFrame, *fields: str) -> list[alt.Parameter]:
     """A dropdown for each field of the table that has more than one value.
 
-    The kinds of energy (machine, source, domain), datasets and channels are shown one at a time, measured ones first;
-    other fields start with all of their values.
+    The kinds of energy, datasets and channels are shown one at a time, measured energies first; other fields
+    start with all of their values.
     """
     made = []
     for name in (*fields, *KINDS):
