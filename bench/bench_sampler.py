@@ -68,8 +68,8 @@ def main() -> None:
             report = sampler.reports()[0]
             print(
                 f"{meter.name}, {len(meter.channels())} channels: {read_s * 1e6:.1f} µs a read; at 10 Hz "
-                f"{share:.4%} of a core; {report.n_reads} reads, late by {report.mean_late_s * 1e3:.2f} ms on "
-                f"average, {report.max_late_s * 1e3:.2f} ms at most"
+                f"{share:.4%} of a core; {report.n_reads} reads, late by {report.mean_late_s * 1e3:.2f} ms "
+                f"on average, {report.max_late_s * 1e3:.2f} ms at most"
             )
 
 
