@@ -176,12 +176,16 @@ class Metering:
         """The energy of a run.
 
         Raises:
-            SeriesError: a primary channel has no samples in the window: the meter stopped answering.
+            SeriesError: a primary channel has no samples in the window, or its counter is stuck.
         """
         silent = [c.id for c in self.primary if c.id not in window.by_channel]
         if silent:
             raise SeriesError(f"{', '.join(silent)} gave no samples during the run; see 'wattlas doctor'")
-        return add_energies([window.by_channel[channel.id] for channel in self.primary])
+        energies = [window.by_channel[channel.id] for channel in self.primary]
+        frozen = [c.id for c, e in zip(self.primary, energies, strict=True) if "frozen" in e.flags]
+        if frozen:
+            raise SeriesError(f"{', '.join(frozen)} did not move during the run; see 'wattlas doctor'")
+        return add_energies(energies)
 
     def cumulative(
         self, window: WindowEnergies, start_s: float, times_s: NDArray[np.float64]

@@ -15,6 +15,10 @@ from wattlas.power.uncertainty import Energy
 
 Array = NDArray[np.float64]
 
+# A counter of live hardware that does not move for so long is stuck: its 0 J are no measurement.
+_FROZEN_S = 1.0
+_FROZEN_PERIODS = 10
+
 
 def window_energy(samples: Samples, start_s: float, end_s: float) -> Energy:
     """Energy of [start_s, end_s), its uncertainty by cause and what happened meanwhile.
@@ -79,4 +83,7 @@ def _flags(profile: Profile, samples: Samples, start_s: float, end_s: float) -> 
         flags.append("uncovered_start")
     if end_s > profile.edge_s[-1] + slack_s:
         flags.append("uncovered_end")
+    long_s = max(_FROZEN_S, _FROZEN_PERIODS * samples.instrument.update_period_s)
+    if profile.kind == "counter" and end_s - start_s >= long_s and not profile.left_w[overlaps].any():
+        flags.append("frozen")
     return tuple(dict.fromkeys(flags))

@@ -19,7 +19,8 @@ class Energy:
         energy_j: the estimate.
         terms: standard uncertainty in J by cause (see `TERMS`).
         flags: what a reader must know of the samples: `wrap`, `wrap_ambiguous`, `reset`, `gap`, `rejected`,
-            `uncovered_start`, `uncovered_end`; empty if nothing happened.
+            `uncovered_start`, `uncovered_end`, `frozen` (a counter that did not move);
+            empty if nothing happened.
         start_s: beginning of the window, monotonic seconds.
         end_s: its end, not included.
     """

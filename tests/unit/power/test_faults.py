@@ -34,6 +34,15 @@ def test_a_wrap_is_counted_once_wherever_the_window_ends():
         assert energy.energy_j > 0
 
 
+def test_a_counter_that_does_not_move_is_flagged_and_one_that_rests_for_a_moment_is_not():
+    time_s = np.arange(0, 10, 0.1)
+    stuck = window_energy(_counter(time_s, np.full(100, 77.0)), 2.0, 8.0)
+    assert (stuck.energy_j, stuck.flags) == (0.0, ("frozen",))
+    resting = np.where(time_s < 5, 50 * time_s, 250.0)
+    assert window_energy(_counter(time_s, resting), 2.0, 8.0).flags == ()
+    assert window_energy(_counter(time_s, np.full(100, 77.0)), 2.0, 2.5).flags == ()
+
+
 def test_a_wrap_of_unknown_range_and_limit_is_refused():
     unknown = Instrument("counter", 15e-6, 0.001, 0.01)
     with pytest.raises(SeriesError, match="nothing bounds what was used"):
