@@ -1,41 +1,29 @@
-"""`wattlas dataset`: make, import, validate and publish a dataset of runs."""
+"""`wattlas dataset`: make a dataset of runs."""
 
-from importlib import import_module
+from pathlib import Path
 
 import click
 
-# subcommand -> (module, one line for --help)
-COMMANDS = {
-    "build": ("wattlas.cli.dataset_build", "Make a dataset from a sweep's store."),
-    "import-butter-e": ("wattlas.cli.dataset_import", "Make a dataset from the published BUTTER-E files."),
-    "fetch": ("wattlas.cli.dataset_fetch", "Download the published BUTTER-E files."),
-    "validate": ("wattlas.cli.dataset_validate", "Check a dataset's schema, keys, checksums and physics."),
-    "publish": ("wattlas.cli.dataset_publish", "Write a release of a dataset."),
-}
-
-
-class _LazyGroup(click.Group):
-    """Imports a subcommand only to run it or to show its help."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        subcommand = import_module(COMMANDS[cmd_name][0]).command
-        assert isinstance(subcommand, click.Command)
-        return subcommand
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
-
 
 @click.group(
-    cls=_LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example:  wattlas dataset build out/store out/dataset",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 def command() -> None:
-    """Make, import, validate and publish a dataset of runs."""
+    """Make a dataset of runs."""
+
+
+@command.command("build", epilog="Example:  wattlas dataset build out/store out/dataset")
+@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("dest", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Replace DEST if it is there.")
+def build(store: Path, dest: Path, force: bool) -> None:
+    """Make a dataset in DEST from a sweep's STORE: runs, epochs, channels, power, nodes and experiments."""
+    from wattlas.dataset.build import build as build_dataset
+
+    built = build_dataset(store, dest, force)
+    click.echo(
+        f"{dest}: {built.runs.height} runs ({', '.join(built.sources) or 'none'}) of "
+        f"{built.experiments.height} experiments",
+        err=True,
+    )

@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "wattlas.cli.sweep",
         "Plan and run a sweep of trainings; resume it; see where it is.",
     ),
-    "dataset": ("wattlas.cli.dataset", "Make, import, validate and publish a dataset of runs."),
+    "dataset": ("wattlas.cli.dataset", "Make a dataset of a sweep's runs."),
     "model": ("wattlas.cli.model", "Fit, ask and evaluate the energy model."),
     "advise": ("wattlas.cli.advise", "The network that reaches a loss for the fewest joules."),
     "report": ("wattlas.cli.report", "One HTML file with every figure of a dataset."),

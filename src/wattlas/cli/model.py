@@ -1,4 +1,4 @@
-"""`wattlas model`: fit, ask, check, move and read energy models."""
+"""`wattlas model`: fit, ask and evaluate energy models."""
 
 import json
 from pathlib import Path
