@@ -45,14 +45,16 @@ class RaplMeter:
     """Every energy counter of the powercap tree that may be read.
 
     A counter whose span (`max_energy_range_uj`) cannot be read still gives energies; a wrap is then judged
-    from the power before it, and flagged.
+    from the power before it, and flagged. A part of a package that may not be read is left out, and every
+    channel then says so by a flag.
 
     Args:
         clock: tells the times around each read.
         root: folder of sysfs; by default `WATTLAS_SYSFS_ROOT`, else `/sys`.
 
     Raises:
-        MeterUnavailableError: no zone is here, or none may be read.
+        MeterUnavailableError: no zone is here, or a package or the platform may not be read: what is left
+            would be taken for the whole.
     """
 
     name = "rapl"
@@ -121,8 +123,10 @@ class RaplMeter:
                 continue
             opened.append(zone)
             self._files.append((f"rapl:{domains[zone.path]}", descriptor))
-        if not opened:
-            zone, refusal = refused[0]
+        for zone, refusal in refused:
+            if _parent(zone, zones) is not None:
+                continue
+            self.close()
             file = zone.folder / "energy_uj"
             if isinstance(refusal, PermissionError):
                 raise _denied(str(file), refusal) from refusal
@@ -143,6 +147,7 @@ class RaplMeter:
                     accuracy_source=_ACCURACY_SOURCE,
                 ),
                 contained_in=_container(zone, opened, domains),
+                flags=tuple(f"unreadable:{domains[zone.path]}" for zone, _ in refused),
             )
             for zone in opened
         )
@@ -177,8 +182,7 @@ def _text(path: Path) -> str | None:
     try:
         return path.read_text().strip()
     except OSError:
-        # An unreadable name or range is told apart from an absent one nowhere: both leave the fact unknown.
-        return None
+        return None  # unreadable or absent, the fact is not known
 
 
 def _parent(zone: _Zone, zones: list[_Zone]) -> _Zone | None:

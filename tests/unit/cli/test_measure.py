@@ -68,14 +68,14 @@ def test_rapl_from_a_tree_that_moves_and_wraps(tmp_path: Path) -> None:
     zone = tmp_path / "class" / "powercap" / "intel-rapl:0"
     zone.mkdir(parents=True)
     (zone / "name").write_text("package-0\n")
-    (zone / "max_energy_range_uj").write_text("999999\n")
-    (zone / "energy_uj").write_text("900000\n")
-    # 30 J a second for about a second: thirty wraps of a 1 J register.
+    (zone / "max_energy_range_uj").write_text("99999999\n")
+    (zone / "energy_uj").write_text("95000000\n")
+    # 30 W for a second, and a register of 100 J that wraps after 5 J.
     script = (
         "import time\nt0=time.monotonic()\n"
         f"f=open({str(zone / 'energy_uj')!r},'r+')\n"
         "while (t:=time.monotonic()-t0)<1.0:\n"
-        " f.seek(0); f.write(f'{int(900000+30e6*t)%1000000:<12}'); f.flush(); time.sleep(0.0005)\n"
+        " f.seek(0); f.write(f'{int(95000000+30e6*t)%100000061:<12}'); f.flush(); time.sleep(0.0005)\n"
     )
     out = tmp_path / "m.json"
     done = run(
@@ -86,8 +86,8 @@ def test_rapl_from_a_tree_that_moves_and_wraps(tmp_path: Path) -> None:
     channel = json.loads(out.read_text())["channels"][0]
     assert channel["id"] == "rapl:package-0"
     assert channel["source"] == "measured"
-    assert "wrap" in channel["flags"] or "wrap_ambiguous" in channel["flags"]
-    assert channel["energy_j"] >= 0
+    assert channel["energy_j"] == pytest.approx(30.0, abs=0.5)
+    assert "wrap" in channel["flags"]
 
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

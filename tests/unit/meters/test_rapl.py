@@ -118,6 +118,27 @@ def test_an_unreadable_counter_is_denied(tmp_path: Path) -> None:
     assert "chmod" in fix
 
 
+def test_a_package_that_cannot_be_read_is_not_left_out_silently(tmp_path: Path) -> None:
+    tree = Powercap(tmp_path)
+    tree.zone("intel-rapl:0", "package-0")
+    tree.zone("intel-rapl:0:0", "core")
+    broken = tree.zone("intel-rapl:1", "package-1")
+    broken.unlink()
+    broken.mkdir()  # opens, and fails to be read
+    with pytest.raises(MeterUnavailableError, match="intel-rapl:1/energy_uj cannot be read"):
+        RaplMeter(ManualClock(), str(tmp_path))
+
+
+def test_a_part_that_cannot_be_read_is_flagged(tmp_path: Path) -> None:
+    tree = Powercap(tmp_path)
+    tree.zone("intel-rapl:0", "package-0")
+    broken = tree.zone("intel-rapl:0:0", "core")
+    broken.unlink()
+    broken.mkdir()
+    channels = RaplMeter(ManualClock(), str(tmp_path)).channels()
+    assert [(c.id, c.flags) for c in channels] == [("rapl:package-0", ("unreadable:core-0",))]
+
+
 def test_an_unreadable_range_leaves_the_wrap_to_be_judged(tmp_path: Path) -> None:
     tree = Powercap(tmp_path)
     file = tree.zone("intel-rapl:0", "package-0", 260_000_000_000, range_uj=None)
