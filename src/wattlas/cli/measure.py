@@ -92,7 +92,7 @@ def _measure(
     }
     for meter in opened:
         meter.close()
-    written.write(json.dumps(document) + "\n")
+    written.write(f"{json.dumps(document)}\n".encode())
     _summary(document)
     return exit_status
 

@@ -19,30 +19,24 @@ class Output:
         if path is None:
             return
         if path.exists() and not force:
-            raise UsageError(f"{path} exists; give another path, or --force to overwrite it")
-        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-            raise UsageError(f"{path.parent} is no folder that can be written to; make it first")
+            raise UsageError(f"{path} exists; choose another path, or give --force to overwrite it")
+        if path.is_dir() or not os.access(path.absolute().parent, os.W_OK):
+            raise UsageError(f"{path} cannot be written; give a file in a directory that exists")
 
-    def write(self, text: str) -> None:
+    def write(self, content: bytes) -> None:
         """Write the file beside its place and move it there."""
         if self._path is None:
             return
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self._path.parent, prefix=".wattlas-", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            try:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            except OSError:
-                temporary.unlink()
-                raise
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(self._path)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        handle, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.absolute().parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(self._path)
+        finally:
+            temporary.unlink(missing_ok=True)

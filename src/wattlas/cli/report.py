@@ -20,12 +20,10 @@ def command(directory: Path, output: Path, model: Path | None, figure: str | Non
     With --figure, write one figure or its data; the ending of the file says which. Figures: energy-per-datum,
     working-set, loss-energy, model-error, drift, uncertainty.
     """
+    from wattlas.cli.output import Output
     from wattlas.core.errors import UsageError
 
-    if output.exists() and not force:
-        raise UsageError(f"{output} exists; choose another path, or give --force to overwrite it")
-    if output.is_dir() or not output.absolute().parent.is_dir():
-        raise UsageError(f"{output} cannot be written; give a file in a directory that exists")
+    written = Output(output, force)
     kind = output.suffix.lstrip(".").lower()
     if figure is not None and kind not in SUFFIXES:
         raise UsageError(f"a figure cannot be written as {output.name}; end it in .svg, .png or .csv")
@@ -48,24 +46,4 @@ def command(directory: Path, output: Path, model: Path | None, figure: str | Non
         if table.is_empty():
             raise DataError(f"nothing to draw for {figure}: {chosen.missing}")
         content = export(chosen, table, data, kind)
-    _write(output, content)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write beside the path and move into place, so that a full disk leaves what was there."""
-    import os
-    import tempfile
-
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    written.write(content)

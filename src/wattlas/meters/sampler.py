@@ -41,7 +41,6 @@ class Sampler:
     def __init__(self, meters: Sequence[Meter], interval_s: float, clock: Clock) -> None:
         if not interval_s > 0:
             raise UsageError(f"the sampling interval is {interval_s} s; give more than 0")
-        self.interval_s = interval_s
         self._polls = [_Poll(meter, interval_s, clock) for meter in meters]
 
     def start(self) -> None:

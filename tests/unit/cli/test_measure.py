@@ -118,7 +118,11 @@ def test_a_signal_goes_to_the_command_and_the_energy_is_still_written(
         (["measure", "--meter", "fake"], 2, "Missing argument"),
         (["measure", "--meter", "fake", "--", "/no/such/command"], 1, "cannot run"),
         (["measure", "--meter", "fake", "--interval", "0", "--", "true"], 2, "0.001 to 60"),
-        (["measure", "--meter", "fake", "-o", "/no/such/folder/m.json", "--", "true"], 2, "no folder"),
+        (
+            ["measure", "--meter", "fake", "-o", "/no/such/folder/m.json", "--", "true"],
+            2,
+            "cannot be written",
+        ),
         (["meter", "check", "rappl"], 2, "did you mean 'rapl'"),
     ],
 )
