@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wattlas.campaign.estimate import Estimator, Observed
 from wattlas.campaign.facts import dataset_facts
+from wattlas.campaign.only import only
 from wattlas.campaign.plan import Plan, make_plan
 from wattlas.campaign.spec import EngineTable, SweepSpec, load_spec
 from wattlas.core.errors import UnknownNameError
@@ -50,8 +51,12 @@ class Prepared:
         return estimator
 
 
-def prepare(path: Path, engine: str | None = None, meters: Sequence[str] = ()) -> Prepared:
+def prepare(
+    path: Path, engine: str | None = None, meters: Sequence[str] = (), table: Path | None = None
+) -> Prepared:
     """Read a spec, put the command line's engine and meters in their place, and plan it for this machine.
+
+    With a `table` of runs, only those that it names.
 
     Raises:
         SpecError: the spec does not validate, or no network meets any size.
@@ -67,7 +72,8 @@ def prepare(path: Path, engine: str | None = None, meters: Sequence[str] = ()) -
         spec = spec.model_copy(update={"meter": spec.meter.model_copy(update={"names": list(meters)})})
     machine = load_machine(spec.machine.name) if spec.machine.name else probe_machine()
     facts = dataset_facts(spec)
-    return Prepared(spec, path.read_text(), facts, machine, make_plan(spec, facts, machine.name))
+    plan = make_plan(spec, facts, machine.name)
+    return Prepared(spec, path.read_text(), facts, machine, plan if table is None else only(plan, table))
 
 
 def check_data(spec: SweepSpec) -> None:

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from wattlas.campaign.prepare import Prepared
 
 _SPEC = click.argument("spec", type=click.Path(path_type=Path))
+_ONLY = click.option(
+    "--only",
+    type=click.Path(path_type=Path),
+    metavar="RUNS.csv",
+    help="Only the networks of this table: dataset, shape, widths.",
+)
 _LEFT_OUT_SHOWN = 10
 _PLAIN_LINE_S = 30.0
 
@@ -31,13 +37,14 @@ def command() -> None:
 @_SPEC
 @click.option("--store", type=click.Path(path_type=Path), help="Forecast from the runs of this store.")
 @click.option("--engine", help="Engine to train with, instead of the spec's.")
+@_ONLY
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def plan(spec: Path, store: Path | None, engine: str | None, as_json: bool) -> None:
+def plan(spec: Path, store: Path | None, engine: str | None, only: Path | None, as_json: bool) -> None:
     """How many runs a spec asks for, what they would take, and what is left out and why."""
     from wattlas.campaign.prepare import prepare
     from wattlas.dataset.store import RunStore
 
-    prepared = prepare(spec, engine)
+    prepared = prepare(spec, engine, table=only)
     opened = RunStore(store) if store is not None else None
     done = opened.done_run_ids() if opened is not None else set()
     document = _plan_document(prepared, opened, done)
@@ -100,6 +107,7 @@ def _show_plan(document: dict[str, Any]) -> None:
     "--meter", "meters", multiple=True, help="Meter to read, instead of the spec's; may be repeated."
 )
 @click.option("--engine", help="Engine to train with, instead of the spec's.")
+@_ONLY
 @click.option("--cluster", default="local", show_default=True, help="Where to run: local.")
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Runs at a time.")
 @click.option("--wait", is_flag=True, help="Wait for another campaign on this node or store to end.")
@@ -108,6 +116,7 @@ def run(
     store: Path,
     meters: tuple[str, ...],
     engine: str | None,
+    only: Path | None,
     cluster: str,
     workers: int,
     wait: bool,
@@ -128,7 +137,7 @@ def run(
         raise UsageError(f"--cluster {cluster} is not there yet; use --cluster local")
     if workers != 1:
         raise UsageError(f"--workers {workers}: a node has one metered run at a time; use --workers 1")
-    prepared = prepare(spec, engine, meters)
+    prepared = prepare(spec, engine, meters, only)
     check_data(prepared.spec)
     chosen = choose_meters(prepared.spec.meter)
     click.echo(f"{prepared.spec.campaign.name}: {chosen.sentence}", err=True)

@@ -27,6 +27,7 @@ from wattlas.model.law import Law, columns
 from wattlas.model.machine_model import MachineModel, valid_range
 from wattlas.model.points import energies, read_points
 from wattlas.model.targets import Medians, Points
+from wattlas.model.timing import fit_timing
 from wattlas.model.train import base_law
 from wattlas.networks.tasks import PAPER_TASKS
 
@@ -95,6 +96,7 @@ def _machine(name: str, points: pl.DataFrame, curves: pl.DataFrame) -> MachineMo
             "origin": "BUTTER-E, read from the vector figures of its supplement (OEDI 5991, CC BY 4.0)",
             "sha256": digest.hexdigest(),
         },
+        timing=fit_timing(points, np.exp(log_energy), law, single.columns, load_machine(name)),
     )
 
 

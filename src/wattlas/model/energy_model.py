@@ -3,7 +3,8 @@
 # ruff: noqa: N803  (scikit-learn calls features X)
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, Self, overload
 
@@ -13,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from wattlas.core.errors import DataError, ModelError, UsageError
 from wattlas.hardware.machine import Machine
-from wattlas.model.features import Vector, features
+from wattlas.model.attribution import attribute
+from wattlas.model.features import Features, Vector, features
 from wattlas.model.machine_model import MachineModel, Prediction
 from wattlas.model.points import (
     ENERGY,
@@ -113,23 +115,37 @@ class EnergyModel:
     def predict_interval(self, X: PointsLike, coverage: float = 0.95) -> Prediction:
         """`predict` with an interval that holds `coverage` of energies, and what is extrapolated."""
         points = check_points(_frame(X))
-        n = points.height
-        result = Prediction(np.empty(n), np.empty(n), np.empty(n), np.zeros(n, dtype=np.bool_), np.empty(n))
+        empty = (np.empty(points.height) for _ in range(5))
+        extrapolated = np.zeros(points.height, dtype=np.bool_)
+        energy, lower, upper, log_sd, seconds = empty
+        result = Prediction(energy, lower, upper, extrapolated, log_sd, seconds)
         for rows, machine in self._by_machine(points):
             part = machine.predict(features(points[rows]), coverage)
-            for name in ("energy_j", "lower_j", "upper_j", "extrapolated", "log_sd"):
+            for name in (each.name for each in fields(Prediction)):
                 getattr(result, name)[rows] = getattr(part, name)
         return result
 
     def attribute(self, X: PointsLike) -> pl.DataFrame:
-        """Energy per datum of each point by coefficient, J, a column each; a row sums to its prediction.
+        """Energy per datum of each point by cause, J: see `attribution`; a row sums to its prediction.
+
+        Null: that machine has no such level.
+        """
+        return self._columns(X, attribute)
+
+    def costs(self, X: PointsLike) -> pl.DataFrame:
+        """Energy per datum of each point by coefficient, J; a row sums to its prediction.
 
         Null: that machine's law has no such coefficient.
         """
+        return self._columns(X, MachineModel.costs)
+
+    def _columns(
+        self, X: PointsLike, split: Callable[[MachineModel, Features], Mapping[str, Vector]]
+    ) -> pl.DataFrame:
         points = check_points(_frame(X))
         columns: dict[str, Vector] = {}
         for rows, machine in self._by_machine(points):
-            for name, part in machine.attribute(features(points[rows])).items():
+            for name, part in split(machine, features(points[rows])).items():
                 columns.setdefault(f"{name}_j", np.full(points.height, np.nan))[rows] = part
         return pl.DataFrame(columns).with_columns(pl.all().fill_nan(None))
 

@@ -70,8 +70,11 @@ def fit_law(
     starts: int = 4,
     seed: int = 0,
     x0: Vector | None = None,
+    least_sigma: float = LEAST_SIGMA,
 ) -> Fit:
     """Fit the free coefficients of `law` to `targets` together, from `x0` (or the prior) and random starts.
+
+    Where there are hardly more points than coefficients, residuals say little of σ: `least_sigma` holds it.
 
     Raises:
         ModelError: no target, or no start came to a finite fit.
@@ -93,9 +96,9 @@ def fit_law(
         raise ModelError("the fit found no finite energies; check the points' energies and widths")
     x = min(tried)[2]
     for _ in range(2):
-        sigma = [_spread(t, law, x) for t in targets]
+        sigma = [_spread(t, law, x, least_sigma) for t in targets]
         x, _ = _minimise(law, targets, sigma, prior, x)
-    sigma = [_spread(t, law, x) for t in targets]
+    sigma = [_spread(t, law, x, least_sigma) for t in targets]
     return Fit(law, x, _covariance(law, targets, sigma, prior, x), prior)
 
 
@@ -176,11 +179,11 @@ def _minimise(
     return found.x, float(found.cost)
 
 
-def _spread(target: Target, law: Law, x: Vector) -> float:
+def _spread(target: Target, law: Law, x: Vector, least: float) -> float:
     """Robust standard deviation of a target's log residuals."""
     residual = np.abs(target.predict(law, x)[0] - target.log_energy)
     freedom = max(len(residual) - len(law.free) / 2, 1.0) / len(residual)
-    return max(float(1.4826 * np.median(residual) / np.sqrt(freedom)), LEAST_SIGMA)
+    return max(float(1.4826 * np.median(residual) / np.sqrt(freedom)), least)
 
 
 def _covariance(

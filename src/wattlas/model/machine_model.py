@@ -10,6 +10,7 @@ from scipy.special import stdtrit
 
 from wattlas.model.features import Features, Vector
 from wattlas.model.law import Law, columns, evaluate_law, parts_of
+from wattlas.model.timing import Timing
 
 # Outside the range, the standard deviation of log energy gains this much for each doubling.
 SD_PER_DOUBLING = 0.1
@@ -20,13 +21,17 @@ RANGED = ("n_parameters", "depth", "widest", "n_inputs", "batch_size", "train_ba
 
 @dataclass(frozen=True)
 class Prediction:
-    """Energy per datum, J, its interval, the rows outside the fitted range, and the sd of ln energy."""
+    """Energy per datum, J, its interval, the rows outside the fitted range, the sd of ln energy, and seconds.
+
+    `seconds` per datum are NaN where the machine's power is not known.
+    """
 
     energy_j: Vector
     lower_j: Vector
     upper_j: Vector
     extrapolated: NDArray[np.bool_]
     log_sd: Vector
+    seconds: Vector
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class MachineModel:
         identifiability: what the data cannot tell: `coefficients` and `finding` each.
         held_out: errors by grouped cross-validation.
         data: provenance: counts, sources, domain, hash.
+        timing: seconds and powers behind the joules; None if no power is known.
     """
 
     law: Law
@@ -56,6 +62,7 @@ class MachineModel:
     identifiability: tuple[Mapping[str, Any], ...] = ()
     held_out: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    timing: Timing | None = None
 
     @property
     def values(self) -> dict[str, float]:
@@ -76,7 +83,8 @@ class MachineModel:
 
         ln energy has variance log_sd² + gradient · covariance · gradient + (0.1 · doublings outside)².
         """
-        energy, gradient = evaluate_law(self.law, self.x, columns(self.law, f))
+        c = columns(self.law, f)
+        energy, gradient = evaluate_law(self.law, self.x, c)
         slopes = gradient / energy[:, None]
         doublings = self.doublings_outside(f)
         variance = np.einsum("ij,jk,ik->i", slopes, self.covariance, slopes, optimize=True)
@@ -84,7 +92,9 @@ class MachineModel:
         k = float(stdtrit(max(self.freedom, 3), 0.5 + coverage / 2))
         # Ends beyond what a number can hold would be no numbers in a table.
         reach = np.minimum(k * sd, 300.0)
-        return Prediction(energy, energy * np.exp(-reach), energy * np.exp(reach), doublings > 0, sd)
+        seconds = np.full(len(f), np.nan) if self.timing is None else self.timing.seconds(self.law, c, energy)
+        lower, upper = energy * np.exp(-reach), energy * np.exp(reach)
+        return Prediction(energy, lower, upper, doublings > 0, sd, seconds)
 
     def doublings_outside(self, f: Features) -> Vector:
         """Sum over features of how many doublings (or halvings) a row is outside the fitted range."""
@@ -95,8 +105,8 @@ class MachineModel:
             total += np.maximum(above, 0.0) + np.maximum(below, 0.0)
         return total
 
-    def attribute(self, f: Features) -> dict[str, Vector]:
-        """Energy per datum of each cost, J; the parts sum to the prediction."""
+    def costs(self, f: Features) -> dict[str, Vector]:
+        """Energy per datum of each cost, J; they sum to the prediction."""
         return parts_of(self.law, self.x, columns(self.law, f))
 
 

@@ -18,6 +18,7 @@ from wattlas.hardware.machine import CacheLevel
 from wattlas.model.energy_model import EnergyModel
 from wattlas.model.law import SHAPES, TRAFFIC, Law, beyond, describe
 from wattlas.model.machine_model import MachineModel
+from wattlas.model.timing import Timing
 
 FORMAT = "wattlas-energy-model"
 VERSION = 1
@@ -103,6 +104,7 @@ def _machine_to_dict(m: MachineModel) -> dict[str, Any]:
     return {
         "coefficients": {name: _coefficient(m, name) for name in (*m.law.free, *m.law.fixed)},
         "byte_costs_j": _byte_costs(m),
+        "power": _power(m.timing),
         "identifiability": list(m.identifiability),
         "range_of_validity": {n: list(r) for n, r in m.valid.items()},
         "log_sd": m.log_sd,
@@ -124,12 +126,38 @@ def _coefficient(m: MachineModel, name: str) -> dict[str, Any]:
     if name in m.law.fixed:
         return {**entry, "fixed": True}
     relative = m.relative_u[name]
+    if m.timing is not None and m.timing.x is not None and name not in SHAPES:
+        entry["seconds"] = m.law.values(m.timing.x)[name]
     return {
         **entry,
         "standard_error": value * relative,
         "relative_u": relative,
         "determined": name not in m.undetermined,
     }
+
+
+def _power(timing: Timing | None) -> dict[str, Any] | None:
+    if timing is None:
+        return None
+    return {
+        "training_w": timing.training_w,
+        "idle_w": timing.idle_w,
+        "source": timing.source,
+        "seconds_log": None if timing.x is None else timing.x.tolist(),
+        "log_sd": timing.log_sd,
+    }
+
+
+def _timing_from_dict(d: dict[str, Any] | None, free: int) -> Timing | None:
+    if d is None:
+        return None
+    x = None if d["seconds_log"] is None else np.array(d["seconds_log"], dtype=np.float64)
+    if x is not None and (x.shape != (free,) or not np.isfinite(x).all()):
+        raise ValueError(f"seconds_log is no row of {free} numbers")
+    powers = [d["training_w"], *([] if d["idle_w"] is None else [d["idle_w"]])]
+    if not all(math.isfinite(float(w)) and float(w) > 0 for w in powers):
+        raise ValueError(f"the powers {powers} are not all positive")
+    return Timing(float(d["training_w"]), d["idle_w"], str(d["source"]), x, d["log_sd"])
 
 
 def _byte_costs(m: MachineModel) -> dict[str, dict[str, float]]:
@@ -169,4 +197,5 @@ def _machine_from_dict(d: dict[str, Any]) -> MachineModel:
         identifiability=tuple(d["identifiability"]),
         held_out=d["held_out"],
         data={**d["data"], "sources": list(d["data"]["sources"])},
+        timing=_timing_from_dict(d.get("power"), len(free)),
     )

@@ -43,7 +43,9 @@ def read_points_file(path: str | Path) -> PointsFile:
         tables = load_tables(path)
         # Experiments of which every run diverged have no energy.
         done = tables.experiments.filter(pl.col(ENERGY).is_not_null())
-        return PointsFile(check_points(done, str(path)), machines_of(tables.nodes))
+        idle = tables.nodes.group_by("machine").agg(pl.col("idle_power_w").median())
+        points = done.join(idle, on="machine", how="left", maintain_order="left")
+        return PointsFile(check_points(points, str(path)), machines_of(tables.nodes))
     try:
         frame = pl.read_csv(path, infer_schema_length=None)
     except (OSError, pl.exceptions.PolarsError) as error:

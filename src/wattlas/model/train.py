@@ -16,6 +16,7 @@ from wattlas.model.machine_model import MachineModel, valid_range
 from wattlas.model.points import sources
 from wattlas.model.spill import spilled
 from wattlas.model.targets import Points
+from wattlas.model.timing import fit_timing
 
 # Below this a machine's errors cannot be told.
 LEAST_POINTS = 3
@@ -86,7 +87,8 @@ def fit_machine(points: pl.DataFrame, energy: Vector, machine: Machine, seed: in
             if holdout.prefers(other, residual):
                 law, residual = larger, other
                 kept.append(meaning)
-    fit = fit_law(law, [Points(columns(law, f), log_energy)], seed=seed)
+    c = columns(law, f)
+    fit = fit_law(law, [Points(c, log_energy)], seed=seed)
     return MachineModel(
         law=law,
         x=fit.x,
@@ -95,14 +97,10 @@ def fit_machine(points: pl.DataFrame, energy: Vector, machine: Machine, seed: in
         freedom=max(int(np.isfinite(residual).sum()) - len(law.free), 3),
         valid=valid_range(f),
         undetermined=undetermined(fit),
-        identifiability=(*findings(fit, columns(law, f)), *_levels(tried, kept)),
+        identifiability=(*findings(fit, c), *_levels(tried, kept)),
         held_out={**summary(residual), "tried": tried, "kept": kept or [ONE_COST]},
-        data={
-            "n_points": points.height,
-            "sources": list(sources(points)),
-            "domain": _domain(points),
-            "sha256": fingerprint(f, energy),
-        },
+        data=provenance(points, f, energy),
+        timing=fit_timing(points, energy, law, c, machine),
     )
 
 
@@ -125,8 +123,14 @@ def _error(residual: Vector) -> float:
     return float(np.nanmean(np.abs(residual)))
 
 
-def _domain(points: pl.DataFrame) -> str | None:
-    return str(points["domain"][0]) if "domain" in points.columns else None
+def provenance(points: pl.DataFrame, f: Features, energy: Vector) -> dict[str, object]:
+    """Counts, sources, domain and hash of fitted points, as a model file gives them."""
+    return {
+        "n_points": points.height,
+        "sources": list(sources(points)),
+        "domain": str(points["domain"][0]) if "domain" in points.columns else None,
+        "sha256": fingerprint(f, energy),
+    }
 
 
 def fingerprint(f: Features, energy: Vector) -> str:

@@ -8,9 +8,12 @@ import pytest
 
 from wattlas.cli.main import main
 from wattlas.hardware.catalogue import load_machine
+from wattlas.model.baselines import BASELINES
 from wattlas.model.features import features
 from wattlas.model.grid import grid_points
 from wattlas.model.law import Law, columns, evaluate_law
+from wattlas.model.model_file import load_model
+from wattlas.model.points import read_points
 from wattlas.networks.tasks import PAPER_TASKS
 from wattlas.testing.tables import make_tables, write_tables
 
@@ -99,7 +102,7 @@ def test_evaluate(points: Path, capsys: Capsys) -> None:
     assert captured.err == ""
     for key in ("mape", "median_ape", "log_sd", "bias", "coverage_95", "n"):
         assert key in errors
-    assert set(errors["baselines"]) == {"flops", "parameters", "tdp_time"}
+    assert set(errors["baselines"]) == set(BASELINES)
     assert main(["model", "evaluate", str(points), "--group-by", "depth"]) == 0
     shown = capsys.readouterr().out
     for text in ("this model", "flops", "parameters", "tdp_time", "depth 6"):
@@ -235,3 +238,39 @@ def test_a_model_does_not_know_other_machines(
     other = write(table.with_columns(machine=pl.lit("eagle-gpu")), tmp_path / "other.csv")
     said = failed(capsys, 2, "model", "predict", model, other, "-o", tmp_path / "predicted.csv")
     assert "not the machine 'eagle-gpu'" in said
+
+
+def test_calibrate_with_designed_runs(
+    table: pl.DataFrame, model: Path, tmp_path: Path, capsys: Capsys
+) -> None:
+    runs, few, made = (tmp_path / name for name in ("runs.csv", "few.csv", "new.json"))
+    assert (
+        main(["model", "design-experiment", "butter-e", "-n", "6", "--machine", "eagle-cpu", "-o", str(runs)])
+        == 0
+    )
+    assert pl.read_csv(runs).height == 6
+    write(energies(read_points(runs)), few)
+    assert main(["model", "calibrate", "butter-e", "--points", str(few), "-o", str(made)]) == 0
+    assert "6 points, from eagle-cpu of butter-e" in capsys.readouterr().out
+    document = json.loads(made.read_text())
+    assert document["name"] == "new"
+    assert set(document["machines"]) == {"eagle-cpu", "eagle-gpu"}
+    predicted = load_model(made).predict(table) / table["energy_per_datum_j"].to_numpy()
+    assert abs(predicted - 1).mean() < 0.1
+    assert "exists" in failed(capsys, 2, "model", "calibrate", "butter-e", "--points", few, "-o", made)
+    told = failed(capsys, 2, "model", "design-experiment", "butter-e", "-o", tmp_path / "x.csv")
+    assert "say which one the runs are for" in told
+
+
+def test_design_among_the_networks_of_a_sweep(tmp_path: Path, capsys: Capsys) -> None:
+    spec, runs = tmp_path / "spec.toml", tmp_path / "runs.csv"
+    spec.write_text(
+        '[campaign]\nname = "t"\n[networks]\nshapes = ["rectangle"]\ndepths = [2, 5]\n'
+        "log2_sizes = [6, 9, 12]\n"
+        '[[datasets]]\nname = "iris"\n[training]\nepochs = 2\n'
+    )
+    arguments = ["model", "design-experiment", "butter-e", "-n", "3", "--sweep", str(spec), "-o", str(runs)]
+    assert main(arguments) == 0
+    assert "3 of 6 networks" in capsys.readouterr().out
+    assert main(["sweep", "plan", str(spec), "--only", str(runs), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_experiments"] == 3

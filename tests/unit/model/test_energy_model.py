@@ -103,7 +103,7 @@ def test_predictions_follow_rows_not_machines(fitted: EnergyModel, noisy: pl.Dat
 
 
 def test_parts_sum_to_predictions(fitted: EnergyModel, noisy: pl.DataFrame) -> None:
-    parts = fitted.attribute(noisy)
+    parts = fitted.costs(noisy)
     np.testing.assert_allclose(parts.sum_horizontal(), fitted.predict(noisy), rtol=1e-12)
     on_gpu = (noisy["machine"] == "eagle-gpu").to_numpy()
     assert parts["sync_j"].is_null().to_numpy()[on_gpu].all()

@@ -25,7 +25,8 @@ def test_round_trip(fitted: EnergyModel, noisy: pl.DataFrame, tmp_path: Path) ->
             getattr(fitted.predict_interval(noisy), name),
             rtol=1e-12,
         )
-    assert again.attribute(noisy).columns == fitted.attribute(noisy).columns
+    assert again.attribute(noisy).equals(fitted.attribute(noisy))
+    assert again.costs(noisy).columns == fitted.costs(noisy).columns
     again.save(tmp_path / "again.json")
     first, second = (json.loads(p.read_text()) for p in (path, tmp_path / "again.json"))
     assert (

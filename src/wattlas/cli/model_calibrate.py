@@ -1,0 +1,162 @@
+"""`wattlas model calibrate` and `design-experiment`: a model for a new machine from a few runs of it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wattlas.cli.model_input import (
+    PATH,
+    allow_modelled_option,
+    allow_simulated_option,
+    allowed_sources,
+    domain_option,
+    force_option,
+    machine_option,
+    read_input,
+    refuse_existing,
+)
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from wattlas.hardware.machine import Machine
+
+_from = click.option(
+    "--from",
+    "source",
+    metavar="NAME",
+    help="Machine of MODEL to start from.  [default: the same, or the only one of the same kind]",
+)
+
+
+@click.command(epilog="Example:  wattlas model calibrate butter-e --points few.csv -o mine.json")
+@click.argument("model")
+@click.option("--points", type=PATH, required=True, help="Some runs of the new machine: POINTS.")
+@click.option("-o", "--output", type=PATH, required=True, help="Model to write, JSON.")
+@click.option("--name", help="Name of the model.  [default: the output's]")
+@_from
+@machine_option
+@domain_option
+@allow_modelled_option
+@allow_simulated_option
+@force_option
+def calibrate(
+    model: str,
+    points: Path,
+    output: Path,
+    name: str | None,
+    source: str | None,
+    machine_files: tuple[str, ...],
+    domain: str | None,
+    allow_modelled: bool,
+    allow_simulated: bool,
+    force: bool,
+) -> None:
+    """Move MODEL to the machine of some points: about 20, chosen by 'design-experiment'.
+
+    The new model has MODEL's machines and the new one, whose coefficients start from those of a machine of
+    MODEL and go where the points say.
+    """
+    refuse_existing(output, force)
+    from wattlas.model.model_file import load_model
+    from wattlas.model.transfer import calibrate as moved
+
+    loaded = load_model(model)
+    read, machines = read_input(points, machine_files, domain)
+    loaded.set_params(machines=machines, allow=allowed_sources(allow_modelled, allow_simulated))
+    made = moved(loaded, read, source)
+    made.name = name or output.stem
+    made.save(output, force)
+    for machine in read["machine"].unique().sort():
+        fitted = made.machines_[machine]
+        click.echo(
+            f"{machine}: {fitted.data['n_points']} points, from {fitted.data['calibrated_from']}, error on "
+            f"left-out points {fitted.held_out['mape']:.1%}"
+        )
+
+
+@click.command(
+    "design-experiment",
+    epilog="Example:  wattlas model design-experiment butter-e -n 20 --sweep sweep.toml -o runs.csv",
+)
+@click.argument("model")
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="Runs to choose."
+)
+@click.option("-o", "--output", type=PATH, required=True, help="CSV to write: the runs, best first.")
+@click.option("--sweep", type=PATH, metavar="SPEC.toml", help="Choose among the networks of this sweep.")
+@click.option("--machine", metavar="NAME|FILE.toml", help="Machine that will run them.")
+@_from
+@force_option
+def design_experiment(
+    model: str,
+    count: int,
+    output: Path,
+    sweep: Path | None,
+    machine: str | None,
+    source: str | None,
+    force: bool,
+) -> None:
+    """Choose the runs that tell most about a new machine (D-optimal), for 'calibrate'.
+
+    Among the networks of SPEC, on the machine that it names or this one; or else of the paper's sweep.
+    'wattlas sweep run SPEC --only RUNS.csv' runs them.
+    """
+    refuse_existing(output, force)
+    import polars as pl
+
+    from wattlas.core.errors import UsageError
+    from wattlas.hardware.catalogue import load_machine
+    from wattlas.model.experiment import design_experiment as chosen_of
+    from wattlas.model.grid import grid_points
+    from wattlas.model.model_file import load_model
+    from wattlas.model.transfer import choose_source
+
+    loaded = load_model(model)
+    if sweep is not None:
+        candidates, there = _planned(sweep)
+        target = load_machine(machine) if machine else there
+    elif machine is None and source is None and len(loaded.machines_) > 1:
+        raise UsageError(
+            f"the model {loaded.name!r} has {len(loaded.machines_)} machines; say which one the runs are for "
+            "with --machine or --sweep"
+        )
+    else:
+        target = load_machine(machine or source or next(iter(loaded.machines_)))
+        candidates = grid_points(target.name)
+    start = choose_source(loaded, target, source)
+    runs = chosen_of(loaded.machines_[start], candidates, target, count)
+    runs.with_columns(pl.col("widths").cast(pl.List(pl.String)).list.join(" ")).write_csv(output)
+    click.echo(f"{output}: {count} of {candidates.height} networks for {target.name}, from {start}")
+
+
+def _planned(spec: Path) -> "tuple[pl.DataFrame, Machine]":
+    """The networks of a sweep as points without energies, and its machine."""
+    import polars as pl
+
+    from wattlas.campaign.prepare import prepare
+
+    prepared = prepare(spec)
+    batch = prepared.spec.training.batch_size
+    rows = []
+    for experiment in prepared.plan.experiments:
+        task, network = prepared.facts[experiment.dataset], experiment.network
+        rows.append(
+            {
+                "machine": prepared.machine.name,
+                "dataset": experiment.dataset,
+                "shape": network.shape,
+                "depth": network.depth,
+                "size": experiment.size,
+                "n_parameters": network.n_parameters,
+                "widths": list(network.widths),
+                "n_inputs": task.n_inputs,
+                "n_outputs": task.n_outputs,
+                "n_observations": task.n_observations,
+                "n_train_batches": task.n_train_batches(batch),
+                "n_test_batches": task.n_test_batches(batch),
+                "batch_size": batch,
+            }
+        )
+    return pl.DataFrame(rows), prepared.machine
