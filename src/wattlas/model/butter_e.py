@@ -65,7 +65,9 @@ def _machine(name: str, points: pl.DataFrame, curves: pl.DataFrame) -> MachineMo
     f_points, f_grid = features(points), features(grid)
     log_energy = np.log(energies(points).to_numpy())
     single = Points(columns(law, f_points), log_energy)
-    medians, kinds = _medians(law, grid, f_grid, _rows(curves, name.removeprefix("eagle-")))
+    rows = _rows(curves, name.removeprefix("eagle-"))
+    medians, kinds = _medians(law, grid, f_grid, rows)
+    depths = _depth_of(rows)
     fit = fit_law(law, [single, medians])
     residual = _held_out(law, fit, points, single, medians, kinds)
     digest = hashlib.sha256()
@@ -87,6 +89,10 @@ def _machine(name: str, points: pl.DataFrame, curves: pl.DataFrame) -> MachineMo
             "mape_points": _mape(residual[: len(single)]),
             "mape_medians": _mape(residual[len(single) :]),
             "mape_family_left_out": _families(law, points, single, medians),
+            "mape_curve_left_out": {
+                str(kind): _mape(residual[len(single) :][kinds == kind]) for kind in np.unique(kinds)
+            },
+            "mape_depth_left_out": _depths(law, fit, single, medians, depths),
         },
         data={
             "n_points": len(single),
@@ -162,6 +168,26 @@ def _families(law: Law, points: pl.DataFrame, single: Points, medians: Medians) 
         held = (points["dataset"] == name).to_numpy()
         x = fit_law(law, [single.take(~held), medians]).x
         result[str(name)] = _mape(single.take(held).predict(law, x)[0] - single.log_energy[held])
+    return result
+
+
+def _depth_of(rows: pl.DataFrame) -> NDArray[np.intp]:
+    """The depth that each median is of; 0 where it is of all of them."""
+    own = pl.when(pl.col("panel") == "d").then(pl.col("x").round().cast(pl.Int64))
+    group = pl.col("group").str.extract(r"^depth=(\d+)$").cast(pl.Int64)
+    return rows.select(pl.coalesce(own, group, 0)).to_series().to_numpy().astype(np.intp)
+
+
+def _depths(
+    law: Law, fit: Fit, single: Points, medians: Medians, depths: NDArray[np.intp]
+) -> dict[str, float]:
+    """Error on all the medians of a depth by a fit without any of them."""
+    result = {}
+    for depth in np.unique(depths[depths > 0]):
+        held = depths == depth
+        x = fit_law(law, [single, medians.take(~held)], fit.prior, starts=1, x0=fit.x).x
+        residual = medians.take(held).predict(law, x)[0] - medians.log_energy[held]
+        result[str(depth)] = _mape(residual)
     return result
 
 

@@ -63,6 +63,8 @@ def test_bytes_go_to_the_level_that_they_lie_in(grid: Callable[[str], pl.DataFra
     far = 8 * f.n_parameters > 27.1e6
     assert far.any()
     assert (share[far] > 0.5).all()
+    # Two L3s share the activations.
+    b = 8 * f.n_parameters + (f.activation_bytes + f.input_bytes) / 2
     assert (share[b < 27e6 / 6] < 0.01).all()
     for shares in lies_in(CPU.hierarchy, f).values():
         np.testing.assert_allclose(shares.sum(axis=1), 1.0)

@@ -192,3 +192,24 @@ def test_few_points_give_positive_coefficients(noisy: pl.DataFrame, n: int) -> N
     machine = model.machines_["eagle-cpu"]
     assert all(value > 0 and np.isfinite(value) for value in machine.values.values())
     assert np.isfinite(machine.log_sd)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_do_not_raise_errors_in_init_or_set_param",
+        "check_estimator_cloneable",
+        "check_estimator_get_tags_default_keys",
+        "check_estimator_repr",
+        "check_get_params_invariance",
+        "check_no_attributes_set_in_init",
+        "check_parameters_default_constructible",
+        "check_set_params",
+    ],
+)
+def test_the_checks_of_scikit_learn_that_need_no_array(check: str) -> None:
+    checks = pytest.importorskip("sklearn.utils.estimator_checks")
+    # The others fit arrays of numbers; points are networks, each on a machine.
+    if not hasattr(checks, check):
+        pytest.skip(f"this scikit-learn has no {check}")
+    getattr(checks, check)("EnergyModel", EnergyModel())

@@ -20,7 +20,7 @@ from wattlas.report.figures.working_set import limits
 from wattlas.report.page import SECTIONS
 
 NAMES = figure_names()
-REQUIRED = {"energy-per-datum", "working-set", "loss-energy", "model-error"}
+REQUIRED = {"energy-per-datum", "working-set", "loss-energy", "model-error", "attribution"}
 
 
 def test_the_figures_that_a_report_must_have():
@@ -200,8 +200,21 @@ def test_model_error_leaves_out_machines_that_the_model_does_not_know(data: Repo
     assert f"{n} experiments are of machines that the model does not know" in figure.describe(table, half)
 
 
-def test_without_a_model_there_is_no_model_error(data: ReportData) -> None:
-    assert load_figure("model-error").compute(replace(data, model_path=None)).is_empty()
+def test_causes_sum_to_what_the_model_predicts(data: ReportData) -> None:
+    table = load_figure("attribution").compute(data)
+    whole = table.group_by("dataset", "size_bin").agg(
+        pl.col("energy_per_datum_j").sum(), pl.col("experiments").first(), pl.col("ratio_of_whole").sum()
+    )
+    assert whole["ratio_of_whole"].to_list() == pytest.approx([1.0] * whole.height)
+    assert whole["experiments"].sum() == data.tables.experiments.height
+    predicted = load_figure("model-error").compute(data)["predicted_energy_per_datum_j"].sum()
+    total = (whole["energy_per_datum_j"] * whole["experiments"]).sum()
+    assert total == pytest.approx(predicted)
+
+
+@pytest.mark.parametrize("name", ["model-error", "attribution"])
+def test_without_a_model_there_is_nothing_to_compare_or_split(name: str, data: ReportData) -> None:
+    assert load_figure(name).compute(replace(data, model_path=None)).is_empty()
 
 
 def test_drift_is_against_the_median_of_the_experiment(data: ReportData) -> None:

@@ -16,6 +16,7 @@ MODULES = (
     "working_set",
     "loss_energy",
     "model_error",
+    "attribution",
     "drift",
     "uncertainty",
 )
