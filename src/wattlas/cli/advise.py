@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wattlas.core.errors import UsageError
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from wattlas.advice import Advice, Design
+    from wattlas.advice import Advice, Design, Limits, Target
+    from wattlas.advice.what_if import WhatIf
+    from wattlas.dataset.tables import Tables
 
 N_SHOWN = 10
 
@@ -28,6 +32,15 @@ N_SHOWN = 10
 @click.option("--domain", help="What the energies bound (node, package-0); needed where there are several.")
 @click.option("--max-energy", type=float, metavar="J", help="Spend at most this much up to the target.")
 @click.option("--max-parameters", type=int, metavar="N", help="At most so many trainable parameters.")
+@click.option(
+    "--what-if",
+    "what_if",
+    multiple=True,
+    metavar="CHANGE",
+    help="Repeat it for another machine: 'l2.capacity_bytes*=2', 'idle_power_w=100', 'flop*=0.5'; may be "
+    "repeated.",
+)
+@click.option("--model", help="Energy model for --what-if.  [default: one fitted to DATASET]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def command(
     directory: Path,
@@ -39,6 +52,8 @@ def command(
     domain: str | None,
     max_energy: float | None,
     max_parameters: int | None,
+    what_if: tuple[str, ...],
+    model: str | None,
     as_json: bool,
 ) -> None:
     """Rank the designs in DATASET by the energy to reach a target, best first.
@@ -54,12 +69,52 @@ def command(
     limits = Limits(max_energy_j=max_energy, max_parameters=max_parameters)
     tables = load_tables(directory)
     advice = advise(tables, dataset, target, machine=machine, source=source, domain=domain, limits=limits)
+    changed = None
+    if what_if:
+        changed = _what_if(tables, advice, what_if, model, target, limits)
+    elif model is not None:
+        raise UsageError("--model is for --what-if; add a change, or leave it out")
     if as_json:
         import json
 
-        click.echo(json.dumps(advice.document(), allow_nan=False))
+        document = advice.document() | ({"what_if": changed.document()} if changed else {})
+        click.echo(json.dumps(document, allow_nan=False))
+        return
+    _show(advice)
+    if changed:
+        _show_what_if(changed)
+
+
+def _what_if(
+    tables: Tables,
+    advice: Advice,
+    texts: tuple[str, ...],
+    model: str | None,
+    target: Target,
+    limits: Limits,
+) -> WhatIf:
+    from wattlas.advice.change import Change
+    from wattlas.advice.what_if import fitted_model, what_if
+    from wattlas.model import load_model
+
+    changes = [Change.parse(text) for text in texts]
+    if model is None:
+        fitted = fitted_model(tables, advice.machine, advice.source, advice.domain)
     else:
-        _show(advice)
+        loaded = load_model(model)
+        if advice.machine not in loaded.machines_:
+            raise UsageError(
+                f"the model {loaded.name!r} knows {', '.join(loaded.machines_)} and not {advice.machine!r}; "
+                "fit one to this dataset, or leave out --model"
+            )
+        fitted = loaded.machines_[advice.machine]
+    return what_if(tables, advice, fitted, changes, target, limits)
+
+
+def _show_what_if(changed: WhatIf) -> None:
+    click.echo(f"What if {', '.join(changed.texts)} (modelled):")
+    for line in changed.sentences():
+        click.echo(f"  {line}")
 
 
 def _show(advice: Advice) -> None:

@@ -43,9 +43,8 @@ def read_points_file(path: str | Path) -> PointsFile:
         tables = load_tables(path)
         # Experiments of which every run diverged have no energy.
         done = tables.experiments.filter(pl.col(ENERGY).is_not_null())
-        idle = tables.nodes.group_by("machine").agg(pl.col("idle_power_w").median())
-        points = done.join(idle, on="machine", how="left", maintain_order="left")
-        return PointsFile(check_points(points, str(path)), machines_of(tables.nodes))
+        points = check_points(with_idle_power(done, tables.nodes), str(path))
+        return PointsFile(points, machines_of(tables.nodes))
     try:
         frame = pl.read_csv(path, infer_schema_length=None)
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -54,6 +53,12 @@ def read_points_file(path: str | Path) -> PointsFile:
             f"{', '.join(_NEEDED)}, or a dataset directory"
         ) from error
     return PointsFile(check_points(frame, str(path)))
+
+
+def with_idle_power(experiments: pl.DataFrame, nodes: pl.DataFrame) -> pl.DataFrame:
+    """`experiments` with `idle_power_w`: the median baseline of the nodes of each machine."""
+    idle = nodes.group_by("machine").agg(pl.col("idle_power_w").median())
+    return experiments.join(idle, on="machine", how="left", maintain_order="left")
 
 
 def check_points(frame: pl.DataFrame, where: str = "points") -> pl.DataFrame:

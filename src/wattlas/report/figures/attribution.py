@@ -77,7 +77,8 @@ def describe(table: pl.DataFrame, data: ReportData) -> str:
     parts = []
     for machine, source, group in by_kind(table):
         said = []
-        for size in (group["size_bin"].min(), group["size_bin"].max()):
+        sizes = group["size_bin"].unique().sort().to_list()
+        for size in (sizes[0], sizes[-1]):
             own = (
                 group.filter(pl.col("size_bin") == size)
                 .group_by("cause")
