@@ -4,6 +4,11 @@ from pathlib import Path
 
 import click
 
+from wattlas.cli.dataset_fetch import command as fetch
+from wattlas.cli.dataset_import import command as import_butter_e
+from wattlas.cli.dataset_publish import command as publish
+from wattlas.cli.dataset_validate import command as validate
+
 
 @click.group(
     epilog="Example:  wattlas dataset build out/store out/dataset",
@@ -11,6 +16,12 @@ import click
 )
 def command() -> None:
     """Make a dataset of runs."""
+
+
+command.add_command(fetch)
+command.add_command(import_butter_e)
+command.add_command(validate)
+command.add_command(publish)
 
 
 @command.command("build", epilog="Example:  wattlas dataset build out/store out/dataset")

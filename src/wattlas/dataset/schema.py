@@ -1,5 +1,7 @@
 """Arrow schemas of the tables, with unit and meaning of every field in its metadata."""
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 
 SCHEMA_VERSION = "1"
@@ -182,3 +184,8 @@ TABLES = {
     "nodes": NODES,
     "experiments": EXPERIMENTS,
 }
+
+
+def extended(schema: pa.Schema, extra: Sequence[tuple[str, pa.DataType, str, str]]) -> pa.Schema:
+    """A schema with further columns (name, type, meaning, unit), which a reader may pass over."""
+    return pa.schema([*schema, *(_field(*column) for column in extra)], metadata=schema.metadata)

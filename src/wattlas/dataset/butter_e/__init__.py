@@ -1,0 +1,1 @@
+"""The published BUTTER-E files: read, joined, checked, standardised. Their column names stay in here."""
