@@ -1,13 +1,13 @@
 """The energy model: seconds to fit and to ask, and error against the number of runs on a new machine.
 
-Three machines play the new one, each known by few of its runs and asked about the others:
+New machines, each known by few of its runs and asked about the others:
   made      `butter-e`'s CPU node with every price scattered by a factor of two, runs repeating to 3 %
   --points  the points of a table or a dataset directory, such as bench/measure_grid.py or a generated release
 
-    python bench/bench_model.py [--points FILE --machine NAME|FILE.toml --from eagle-cpu]... [--trials 5]
+    python bench/bench_model.py [--points FILE] [--machine NAME|FILE] [--from NAME] [--trials 5]
 
-Runs are designed (D-optimal) or drawn at random; the model is calibrated from `butter-e` or fitted from
-scratch. Medians over trials of the mean absolute error on all the points, and the worst trial.
+Runs are designed, by either criterion, or drawn at random; the model is calibrated from `butter-e` or fitted
+from scratch. Medians over trials of the mean absolute error on all the points, and the worst trial.
 """
 
 import argparse
@@ -21,13 +21,14 @@ import polars as pl
 
 from wattlas.hardware.catalogue import load_machine
 from wattlas.model import EnergyModel, load_model
-from wattlas.model.experiment import design_experiment
+from wattlas.model.experiment import CRITERIA, design_experiment
 from wattlas.model.features import features
 from wattlas.model.grid import grid_points
 from wattlas.model.law import SHAPES, columns, evaluate_law
 from wattlas.model.points import read_points_file
 from wattlas.model.train import fit_machine
 from wattlas.model.transfer import choose_source, transfer
+from wattlas.probe.machine import probe_machine
 
 COUNTS = (5, 10, 20, 40)
 ROWS = 30_000
@@ -67,7 +68,7 @@ def curve(name: str, machine, case, source: str | None, trials: int) -> None:
     print(f"\n{name}: error on all points by number of runs; median (worst) of {trials} trials")
     print(
         f"{'runs':>5} "
-        + " ".join(f"{h + ', ' + m:>22}" for h in ("designed", "random") for m in ("calibrated", "scratch"))
+        + " ".join(f"{h + ', ' + m:>22}" for h in (*CRITERIA, "random") for m in ("calibrated", "scratch"))
     )
     for n in COUNTS:
         errors: dict[tuple[str, str], list[float]] = {}
@@ -76,8 +77,11 @@ def curve(name: str, machine, case, source: str | None, trials: int) -> None:
             f = features(points)
             key = points.with_row_index("row")
             random = np.random.default_rng(trial).choice(len(energy), n, replace=False)
-            designed = design_experiment(known, key, machine, n, seed=trial)["row"].to_numpy()
-            for how, rows in (("designed", designed), ("random", random)):
+            designs = {
+                criterion: design_experiment(known, key, machine, n, criterion, trial)["row"].to_numpy()
+                for criterion in CRITERIA
+            }
+            for how, rows in (*designs.items(), ("random", random)):
                 few = points[rows]
                 for means, fitted in (
                     ("calibrated", transfer(known, few, energy[rows], machine)),
@@ -87,6 +91,13 @@ def curve(name: str, machine, case, source: str | None, trials: int) -> None:
                     errors.setdefault((how, means), []).append(float(error))
         cells = [f"{statistics.median(e):.1%} ({max(e):.1%})" for e in errors.values()]
         print(f"{n:>5} " + " ".join(f"{cell:>22}" for cell in cells), flush=True)
+
+
+def this_core():
+    """One core of this machine, for the points of bench/measure_grid.py."""
+    here = probe_machine()
+    processors = (replace(here.processors[0], cores=1, sockets=1),)
+    return replace(here, processors=processors, caches=tuple(replace(c, units=1) for c in here.caches))
 
 
 def main() -> None:
@@ -103,7 +114,12 @@ def main() -> None:
     read = read_points_file(given.points)
     name = str(read.points["machine"][0])
     own = read.points.filter(pl.col("machine") == name)
-    machine = load_machine(given.machine) if given.machine else read.machines.get(name) or load_machine(name)
+    if name == "this-core":
+        machine = this_core()
+    else:
+        machine = (
+            load_machine(given.machine) if given.machine else read.machines.get(name) or load_machine(name)
+        )
     energy = own["energy_per_datum_j"].to_numpy()
     curve(str(given.points), replace(machine, name=name), lambda _: (own, energy), given.source, given.trials)
 

@@ -33,8 +33,8 @@ def only(plan: Plan, table: Path) -> Plan:
         key = (dataset, widths, shape == "rectangle_residual")
         if key not in there:
             raise SpecError(
-                f"{table}, row {row}: the sweep has no {shape} of widths {widths} on {dataset}; make the runs "
-                "anew for this sweep"
+                f"{table}, row {row}: the sweep has no {shape} of widths {widths} on {dataset}; make the "
+                "runs anew for this sweep"
             )
         wanted.add(there[key].experiment_id)
     return replace(

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from wattlas.hardware.machine import Machine
+    from wattlas.model.experiment import Criterion
 
+CRITERIA = ("prediction", "d-optimal")
 _from = click.option(
     "--from",
     "source",
@@ -85,6 +87,13 @@ def calibrate(
     "-n", "count", type=click.IntRange(min=1), default=20, show_default=True, help="Runs to choose."
 )
 @click.option("-o", "--output", type=PATH, required=True, help="CSV to write: the runs, best first.")
+@click.option(
+    "--criterion",
+    type=click.Choice(CRITERIA),
+    default="prediction",
+    show_default=True,
+    help="What to know best: the energies of all networks, or the coefficients of a law that is right.",
+)
 @click.option("--sweep", type=PATH, metavar="SPEC.toml", help="Choose among the networks of this sweep.")
 @click.option("--machine", metavar="NAME|FILE.toml", help="Machine that will run them.")
 @_from
@@ -93,12 +102,13 @@ def design_experiment(
     model: str,
     count: int,
     output: Path,
+    criterion: "Criterion",
     sweep: Path | None,
     machine: str | None,
     source: str | None,
     force: bool,
 ) -> None:
-    """Choose the runs that tell most about a new machine (D-optimal), for 'calibrate'.
+    """Choose the runs that tell most about a new machine, for 'calibrate'.
 
     Among the networks of SPEC, on the machine that it names or this one; or else of the paper's sweep.
     'wattlas sweep run SPEC --only RUNS.csv' runs them.
@@ -126,7 +136,7 @@ def design_experiment(
         target = load_machine(machine or source or next(iter(loaded.machines_)))
         candidates = grid_points(target.name)
     start = choose_source(loaded, target, source)
-    runs = chosen_of(loaded.machines_[start], candidates, target, count)
+    runs = chosen_of(loaded.machines_[start], candidates, target, count, criterion)
     runs.with_columns(pl.col("widths").cast(pl.List(pl.String)).list.join(" ")).write_csv(output)
     click.echo(f"{output}: {count} of {candidates.height} networks for {target.name}, from {start}")
 

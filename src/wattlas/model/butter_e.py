@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from wattlas.hardware.catalogue import load_machine
+from wattlas.model.choice import base_law
 from wattlas.model.energy_model import EnergyModel
 from wattlas.model.features import Features, features
 from wattlas.model.fit import Fit, fit_law
@@ -28,7 +29,6 @@ from wattlas.model.machine_model import MachineModel, valid_range
 from wattlas.model.points import energies, read_points
 from wattlas.model.targets import Medians, Points
 from wattlas.model.timing import fit_timing
-from wattlas.model.train import base_law
 from wattlas.networks.tasks import PAPER_TASKS
 
 # Which configurations completed is not published; sizes within this fit the medians better than within 50 %.

@@ -8,16 +8,21 @@ from numpy.typing import NDArray
 
 from wattlas.core.errors import ModelError
 from wattlas.model.features import Vector, features
-from wattlas.model.fit import Prior, fit_law
+from wattlas.model.fit import Fit, Prior, fit_law
 from wattlas.model.law import Law, columns
 from wattlas.model.targets import Points
 
 # Held-out errors are estimated on at most this many points, in this many folds.
 MOST_POINTS = 600
 FOLDS = 5
+# Families are left out one at a time, or in at most this many folds: an effect that two of a dozen families
+# show can only be told where one of them is left in.
+MOST_FOLDS = 10
 # Two-sided 95 % of a normal variable.
 NORMAL_95 = 1.96
-LEFT_OUT = "fifths of the families (dataset, shape, depth), or of the sizes where there are fewer than five"
+LEFT_OUT = (
+    "tenths of the families (dataset, shape, depth), or fifths of the sizes where there are few families"
+)
 
 
 def families(points: pl.DataFrame) -> NDArray[np.intp]:
@@ -44,21 +49,32 @@ class Holdout:
         self._features = features(points).take(rows)
         self._log_energy = log_energy[rows]
         names = random.permutation(np.unique(groups))
-        fold_of = dict(zip(names.tolist(), np.arange(len(names)) % FOLDS, strict=True))
+        fold_of = dict(zip(names.tolist(), np.arange(len(names)) % MOST_FOLDS, strict=True))
         self.folds = np.array([fold_of[g] for g in groups.tolist()], dtype=np.intp)
 
-    def residuals(self, law: Law, prior: Prior, seed: int) -> Vector:
-        """ln predicted − ln observed of each point, by a fit without its fold; NaN if too few are left."""
+    def residuals(self, law: Law, prior: Prior, seed: int, near: Fit | None = None) -> Vector:
+        """ln predicted − ln observed of each point, by a fit without its fold; NaN if too few are left.
+
+        Fits start at the coefficients that `near` has, of a law of some of the same ones: they are closer.
+        """
+        x0 = prior.mean.copy()
+        if near is not None:
+            for name, value in zip(near.law.free, near.x, strict=True):
+                x0[law.free.index(name)] = value
         target = Points(columns(law, self._features), self._log_energy)
         result = np.full(len(target), np.nan)
         for fold in np.unique(self.folds):
             held = self.folds == fold
             if (~held).sum() >= 2:
-                x = fit_law(law, [target.take(~held)], prior, starts=1, seed=seed).x
+                x = fit_law(law, [target.take(~held)], prior, starts=1, seed=seed, x0=x0).x
                 result[held] = target.take(held).predict(law, x)[0] - target.log_energy[held]
         if not np.isfinite(result).any():
             raise ModelError("no point could be held out; give points of at least two networks")
         return result
+
+    def fit(self, law: Law, prior: Prior, seed: int) -> Fit:
+        """The law fitted to all of these points."""
+        return fit_law(law, [Points(columns(law, self._features), self._log_energy)], prior, seed=seed)
 
     def prefers(self, more: Vector, fewer: Vector) -> bool:
         """Whether the residuals `more`, of a law with more coefficients, beat `fewer` beyond chance.

@@ -78,17 +78,18 @@ class MachineModel:
             for name, s in zip(self.law.free, sd, strict=True)
         }
 
-    def predict(self, f: Features, coverage: float = 0.95) -> Prediction:
+    def predict(self, f: Features, coverage: float = 0.95, more_log_sd: float = 0.0) -> Prediction:
         """Energy per datum of each row, with an interval of log-normal form.
 
-        ln energy has variance log_sd² + gradient · covariance · gradient + (0.1 · doublings outside)².
+        ln energy has variance log_sd² + gradient · covariance · gradient + (0.1 · doublings outside)² +
+        more_log_sd², the last for what the caller knows to be unlike the fitted networks.
         """
         c = columns(self.law, f)
         energy, gradient = evaluate_law(self.law, self.x, c)
         slopes = gradient / energy[:, None]
         doublings = self.doublings_outside(f)
         variance = np.einsum("ij,jk,ik->i", slopes, self.covariance, slopes, optimize=True)
-        sd = np.sqrt(self.log_sd**2 + variance + (SD_PER_DOUBLING * doublings) ** 2)
+        sd = np.sqrt(self.log_sd**2 + variance + (SD_PER_DOUBLING * doublings) ** 2 + more_log_sd**2)
         k = float(stdtrit(max(self.freedom, 3), 0.5 + coverage / 2))
         # Ends beyond what a number can hold would be no numbers in a table.
         reach = np.minimum(k * sd, 300.0)
@@ -98,12 +99,16 @@ class MachineModel:
 
     def doublings_outside(self, f: Features) -> Vector:
         """Sum over features of how many doublings (or halvings) a row is outside the fitted range."""
-        total = np.zeros(len(f))
+        return sum(self.outside(f).values(), np.zeros(len(f)))
+
+    def outside(self, f: Features) -> dict[str, Vector]:
+        """How many doublings (or halvings) each ranged feature of a row is outside the fitted range."""
+        doublings = {}
         for name, (low, high) in self.valid.items():
             value = getattr(f, name)
             above, below = np.log2(value / (high * RANGE_SLACK)), np.log2(low / RANGE_SLACK / value)
-            total += np.maximum(above, 0.0) + np.maximum(below, 0.0)
-        return total
+            doublings[name] = np.maximum(above, 0.0) + np.maximum(below, 0.0)
+        return doublings
 
     def costs(self, f: Features) -> dict[str, Vector]:
         """Energy per datum of each cost, J; they sum to the prediction."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from wattlas.core.errors import ModelError, UsageError
 from wattlas.hardware.machine import Machine
+from wattlas.model.choice import base_law
 from wattlas.model.energy_model import EnergyModel
 from wattlas.model.features import Features, Vector, features
 from wattlas.model.fit import PRIOR_SD, Prior, default_prior, fit_law
@@ -30,7 +31,7 @@ from wattlas.model.points import (
 )
 from wattlas.model.targets import Points
 from wattlas.model.timing import fit_timing
-from wattlas.model.train import LEAST_POINTS, base_law, provenance
+from wattlas.model.train import LEAST_POINTS, provenance
 
 # Standard deviations of a log cost about the known machine's: 0.1 is the same machine, 1 a factor of 2.7.
 LIKENESS = (0.1, 0.3, 1.0, PRIOR_SD)

@@ -269,7 +269,19 @@ def test_design_among_the_networks_of_a_sweep(tmp_path: Path, capsys: Capsys) ->
         "log2_sizes = [6, 9, 12]\n"
         '[[datasets]]\nname = "iris"\n[training]\nepochs = 2\n'
     )
-    arguments = ["model", "design-experiment", "butter-e", "-n", "3", "--sweep", str(spec), "-o", str(runs)]
+    arguments = [
+        "model",
+        "design-experiment",
+        "butter-e",
+        "-n",
+        "3",
+        "--criterion",
+        "d-optimal",
+        "--sweep",
+        str(spec),
+        "-o",
+        str(runs),
+    ]
     assert main(arguments) == 0
     assert "3 of 6 networks" in capsys.readouterr().out
     assert main(["sweep", "plan", str(spec), "--only", str(runs), "--json"]) == 0

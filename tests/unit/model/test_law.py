@@ -6,11 +6,11 @@ import pytest
 
 from wattlas.hardware.catalogue import load_machine
 from wattlas.hardware.placement import place_sets
+from wattlas.model.choice import base_law
 from wattlas.model.features import features
 from wattlas.model.law import SHAPES, Law, beyond, columns, describe, evaluate_law, parts_of
 from wattlas.model.points import check_points
 from wattlas.model.spill import spilled
-from wattlas.model.train import base_law
 from wattlas.networks.network import Network
 from wattlas.networks.working_sets import working_sets
 

@@ -9,10 +9,12 @@ from wattlas.core.errors import ModelError, UsageError
 from wattlas.hardware.catalogue import load_machine
 from wattlas.hardware.machine import Machine
 from wattlas.model import EnergyModel, load_model
-from wattlas.model.experiment import d_optimal, design_experiment
+from wattlas.model.d_optimal import d_optimal
+from wattlas.model.experiment import CRITERIA, Criterion, design_experiment
 from wattlas.model.features import features
 from wattlas.model.grid import grid_points
 from wattlas.model.law import SHAPES, columns, evaluate_law
+from wattlas.model.representative import JUDGES, MISFIT, representative
 from wattlas.model.transfer import calibrate, choose_source
 from wattlas.networks.tasks import PAPER_TASKS
 
@@ -102,11 +104,38 @@ def test_design_is_the_best_of_all_pairs() -> None:
     assert worth(d_optimal(slopes, prior, 2)) == pytest.approx(worth(best))
 
 
+def test_the_first_representative_run_leaves_least_variance() -> None:
+    f = features(grid_points("new", [PAPER_TASKS["mnist"]], ["rectangle"], [2, 6], range(8, 22)))
+    assert len(f) < JUDGES
+    slopes = np.random.default_rng(0).normal(size=(1, len(f), 2))
+    logs = np.log(np.column_stack([f.n_parameters, f.depth, f.widest, f.n_inputs]))
+    spread = logs.std(axis=0)
+    logs = (logs - logs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    distance = ((logs[:, None] - logs[None]) ** 2).sum(axis=2)
+    prior = slopes[0] @ slopes[0].T + MISFIT**2 * np.exp(-distance / 2)
+
+    def left(rows: list[int]) -> float:
+        own = prior[np.ix_(rows, rows)] + 0.1**2 * np.eye(len(rows))
+        return float(np.trace(prior - prior[:, rows] @ np.linalg.inv(own) @ prior[rows]))
+
+    first, second = representative(slopes, f, 0.1, 2)
+    everywhere = range(len(f))
+    assert left([first]) == pytest.approx(min(left([k]) for k in everywhere))
+    assert left([first, second]) == pytest.approx(min(left([first, k]) for k in everywhere if k != first))
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_either_criterion_makes_a_design(everything: Points, criterion: Criterion) -> None:
+    source = load_model("butter-e").machines_["eagle-cpu"]
+    runs = design_experiment(source, everything, NEW, 6, criterion)
+    assert runs.height == runs.select("dataset", "shape", "depth", "log2_size").n_unique() == 6
+
+
 def test_a_design_is_distinct_runs_most_informative_first(everything: Points) -> None:
     runs = few_of(everything, 12)
     assert runs.height == 12
+    assert few_of(everything, 3).equals(runs.head(3))
     assert runs.select("dataset", "shape", "depth", "log2_size").is_unique().all()
-    assert runs["information"].to_list() == sorted(runs["information"], reverse=True)
     assert (runs["machine"] == "new").all()
     assert runs.equals(few_of(everything, 12))
     with pytest.raises(UsageError, match="runs of"):
