@@ -14,6 +14,7 @@ from wattlas.core.errors import WattlasError
 COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("wattlas.cli.doctor", "What this machine is and which meters it has."),
     "measure": ("wattlas.cli.measure", "Run a command and report the energy it took."),
+    "compare": ("wattlas.cli.compare", "Run two commands by turns and compare their energies."),
     "meter": ("wattlas.cli.meter", "List and check meters."),
     "network": ("wattlas.cli.network", "Widths, parameters, FLOPs and working sets of a network."),
     "sweep": (
@@ -22,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "dataset": ("wattlas.cli.dataset", "Make a dataset of a sweep's runs."),
     "model": ("wattlas.cli.model", "Fit, ask and evaluate the energy model."),
+    "predict": ("wattlas.cli.predict", "The energy of training your own PyTorch or Keras model."),
     "advise": ("wattlas.cli.advise", "The network that reaches a loss for the fewest joules."),
     "report": ("wattlas.cli.report", "One HTML file with every figure of a dataset."),
 }

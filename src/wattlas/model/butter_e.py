@@ -102,7 +102,7 @@ def _machine(name: str, points: pl.DataFrame, curves: pl.DataFrame) -> MachineMo
             "origin": "BUTTER-E, read from the vector figures of its supplement (OEDI 5991, CC BY 4.0)",
             "sha256": digest.hexdigest(),
         },
-        timing=fit_timing(points, np.exp(log_energy), law, single.columns, load_machine(name)),
+        timing=fit_timing(points, np.exp(log_energy), fit, single.columns, load_machine(name)),
     )
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from wattlas.hardware.machine import CacheLevel, Machine
 from wattlas.model.features import Features, Vector
-from wattlas.model.fit import Prior, default_prior
+from wattlas.model.fit import Fit, Prior, default_prior
 from wattlas.model.holdout import Holdout
 from wattlas.model.law import Law, beyond, columns
 from wattlas.model.spill import spilled
@@ -58,12 +58,14 @@ def with_levels(law: Law, traffic: str, f: Features) -> Law:
 class Choice:
     """A law with the residuals of held-out points, the errors of all laws that were tried, and what was kept.
 
-    `share` of each cache's capacity is what the law takes to be there: others may use the rest.
+    `share` of each cache's capacity is what the law takes to be there: others may use the rest. `near` is a
+    fit of the simplest law to some of the points, for further fits to start at.
     """
 
     law: Law
     residual: Vector
     tried: dict[str, float]
+    near: Fit
     kept: tuple[str, ...] = ()
     share: float = 1.0
 
@@ -95,7 +97,7 @@ def choose_law(points: pl.DataFrame, f: Features, log_energy: Vector, machine: M
     simple = base_law(machine, f)
     near = holdout.fit(simple, prior(simple), seed)
     residual = holdout.residuals(simple, prior(simple), seed, near)
-    best = Choice(simple, residual, {ONE_COST: error_of(residual)})
+    best = Choice(simple, residual, {ONE_COST: error_of(residual)}, near)
     tried = dict(best.tried)
     for share in SHARES:
         law = replace(simple, levels=tuple(_shared(simple.levels, share)))

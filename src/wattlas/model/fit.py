@@ -102,6 +102,12 @@ def fit_law(
     return Fit(law, x, _covariance(law, targets, sigma, prior, x), prior)
 
 
+def start_at(law: Law, prior: Prior, near: Fit) -> Vector:
+    """Log coefficients to start at: those of a fit of some of the same ones, the prior's for the others."""
+    known = dict(zip(near.law.free, near.x, strict=True))
+    return np.array([known.get(name, mean) for name, mean in zip(law.free, prior.mean, strict=True)])
+
+
 def default_prior(law: Law, targets: Sequence[Target]) -> Prior:
     """Priors that the energies' own scale gives (see the module)."""
     largest: dict[str, float] = {}

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from wattlas.core.errors import ModelError
 from wattlas.model.features import Vector, features
-from wattlas.model.fit import Fit, Prior, fit_law
+from wattlas.model.fit import Fit, Prior, fit_law, start_at
 from wattlas.model.law import Law, columns
 from wattlas.model.targets import Points
 
@@ -57,10 +57,7 @@ class Holdout:
 
         Fits start at the coefficients that `near` has, of a law of some of the same ones: they are closer.
         """
-        x0 = prior.mean.copy()
-        if near is not None:
-            for name, value in zip(near.law.free, near.x, strict=True):
-                x0[law.free.index(name)] = value
+        x0 = None if near is None else start_at(law, prior, near)
         target = Points(columns(law, self._features), self._log_energy)
         result = np.full(len(target), np.nan)
         for fold in np.unique(self.folds):

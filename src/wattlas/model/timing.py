@@ -12,9 +12,9 @@ import polars as pl
 
 from wattlas.hardware.machine import Machine
 from wattlas.model.features import Vector
-from wattlas.model.fit import fit_law
+from wattlas.model.fit import Fit, fit_law
 from wattlas.model.holdout import spread_95
-from wattlas.model.law import Columns, Law, evaluate_law
+from wattlas.model.law import SHAPES, Columns, Law, evaluate_law
 from wattlas.model.targets import Points
 
 POWER = "mean_power_w"
@@ -51,8 +51,12 @@ class Timing:
         return np.minimum(self.idle_w * self.seconds(law, c, energy), energy)
 
 
-def fit_timing(points: pl.DataFrame, energy: Vector, law: Law, c: Columns, machine: Machine) -> Timing | None:
+def fit_timing(
+    points: pl.DataFrame, energy: Vector, joules: Fit, c: Columns, machine: Machine
+) -> Timing | None:
     """The timing of a machine, from the points' mean power if all have it, else from its description.
+
+    `joules` is the fit of the same law to the energies: at that power, it is where the one of seconds starts.
 
     `idle_power_w` of the points, which a dataset takes from its nodes' baselines, goes before the machine's.
     None if no power is known.
@@ -64,9 +68,10 @@ def fit_timing(points: pl.DataFrame, energy: Vector, law: Law, c: Columns, machi
         idle_from = "idle: not known"
     power = points[POWER].to_numpy() if POWER in points.columns else np.full(points.height, np.nan)
     if np.isfinite(power).all() and (power > 0).all():
-        # The joules' own prior fits seconds too: priors follow the scale of what is fitted.
-        seconds = Points(c, np.log(energy / power))
-        fit = fit_law(law, [seconds])
+        law, seconds = joules.law, Points(c, np.log(energy / power))
+        cost = np.array([name not in SHAPES for name in law.free])
+        x0 = joules.x - cost * np.log(np.median(power))
+        fit = fit_law(law, [seconds], starts=1, x0=x0)
         residual = seconds.predict(law, fit.x)[0] - seconds.log_energy
         source = f"training: these points; {idle_from}"
         return Timing(float(np.median(power)), idle, source, fit.x, spread_95(residual))

@@ -9,7 +9,7 @@ from wattlas.core.errors import ModelError
 from wattlas.hardware.machine import Machine
 from wattlas.model.choice import ONE_COST, choose_law
 from wattlas.model.features import Features, Vector, features
-from wattlas.model.fit import fit_law
+from wattlas.model.fit import default_prior, fit_law, start_at
 from wattlas.model.holdout import spread_95, summary
 from wattlas.model.identify import findings, undetermined
 from wattlas.model.law import columns
@@ -39,7 +39,9 @@ def fit_machine(points: pl.DataFrame, energy: Vector, machine: Machine, seed: in
     choice = choose_law(points, f, log_energy, machine, seed)
     law = choice.law
     c = columns(law, f)
-    fit = fit_law(law, [Points(c, log_energy)], seed=seed)
+    target = Points(c, log_energy)
+    prior = default_prior(law, [target])
+    fit = fit_law(law, [target], prior, starts=2, seed=seed, x0=start_at(law, prior, choice.near))
     return MachineModel(
         law=law,
         x=fit.x,
@@ -56,7 +58,7 @@ def fit_machine(points: pl.DataFrame, energy: Vector, machine: Machine, seed: in
             "share_of_caches": choice.share,
         },
         data=provenance(points, f, energy),
-        timing=fit_timing(points, energy, law, c, machine),
+        timing=fit_timing(points, energy, fit, c, machine),
     )
 
 

@@ -122,7 +122,7 @@ def transfer(
         identifiability=tuple(findings(fit, target.columns)),
         held_out={**summary(tried[likeness][0]), "left_out": "each point, or twentieths of them"},
         data={**provenance(points, f, energy), "likeness_sd": likeness},
-        timing=fit_timing(points, energy, law, target.columns, machine),
+        timing=fit_timing(points, energy, fit, target.columns, machine),
     )
 
 

@@ -6,16 +6,28 @@ For widths w[1] … w[D] after w[0] inputs, and P trainable parameters, per datu
     layers   = sum_i (2 w[i] + w[i-1] w[i] + [i > 1] w[i-1] w[i])
     backward = layers + P (1 + B) / B       (summing a batch's gradients, and the step)
 
+Any network is the same with M_i multiply-accumulates, U_i outputs, b_i of them with a bias, and g_i factors
+that need a gradient (`networks.layers`):
+
+    forward  = sum_i (M_i + b_i)
+    layers   = sum_i (U_i + b_i + g_i M_i)
+
 Multiply by 2 for the count that takes a multiply-accumulate as two operations. w[0] is the number of inputs
 after encoding; the published features used the raw feature count there.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from wattlas.core.errors import UsageError
+from wattlas.networks.layers import LayeredNetwork
 from wattlas.networks.network import Network
 
 DEFAULT_BATCH_SIZE = 256
+Number = TypeVar("Number", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True)
@@ -53,10 +65,33 @@ def work(network: Network, batch_size: int = DEFAULT_BATCH_SIZE) -> Work:
     >>> work(Network("rectangle", 2, (3, 1)), batch_size=1)
     Work(forward_flops=13.0, backward_flops=46.0)
     """
+    parameters, units = network.n_parameters, sum(network.widths)
+    weights = parameters - units
+    # The first layer passes no gradient on to the inputs.
+    gradients = 2 * weights - network.n_inputs * network.widths[0]
+    return _work(weights, gradients, units, units, parameters, batch_size)
+
+
+def layered_work(network: LayeredNetwork, batch_size: int = DEFAULT_BATCH_SIZE) -> Work:
+    """`work` of a network of any kind.
+
+    Raises:
+        UsageError: batch size below 1.
+    """
+    n = network
+    return _work(n.macs, n.gradient_macs, n.units, n.biases, n.n_parameters, batch_size)
+
+
+def passes(
+    macs: Number, gradient_macs: Number, units: Number, biases: Number, parameters: Number, batch_size: Number
+) -> tuple[Number, Number]:
+    """Operations per datum of the forward and of the backward pass: the formula above, of one or of many."""
+    layers = units + biases + gradient_macs
+    return macs + biases, layers + parameters * (1 + batch_size) / batch_size
+
+
+def _work(macs: int, gradient_macs: int, units: int, biases: int, parameters: int, batch_size: int) -> Work:
     if batch_size < 1:
         raise UsageError(f"batch size is {batch_size}; give a whole number of at least 1")
-    parameters = network.n_parameters
-    weights = parameters - sum(network.widths)
-    # The first layer passes no gradient on to the inputs.
-    layers = 2 * sum(network.widths) + 2 * weights - network.n_inputs * network.widths[0]
-    return Work(float(parameters), layers + parameters * (1 + batch_size) / batch_size)
+    forward, backward = passes(macs, gradient_macs, units, biases, parameters, batch_size)
+    return Work(float(forward), backward)

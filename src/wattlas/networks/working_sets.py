@@ -7,6 +7,8 @@
 | b | backward pass | 8 P | 4 B sum_{i>=0} w[i] - max_i 4 B (w[i-1] + w[i]) | l |
 | d | the dataset, an epoch | | N · 4 (n_inputs + n_outputs) | b |
 
+For any network, w[i-1] is what layer i reads and w[i] what it writes (`networks.layers`).
+
 `replicated_bytes` and `distributed_bytes` are what a set adds to the one it lies on: placing sets in a cache
 hierarchy needs the two apart (`hardware.placement`). `total_bytes` is a set's own number, the one that tables
 and figures show: everything it needs present at once, the sets below it included, replicated parts counted
@@ -19,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from wattlas.core.errors import UsageError
+from wattlas.networks.layers import LayeredNetwork
 from wattlas.networks.network import Network
 from wattlas.networks.work import DEFAULT_BATCH_SIZE
 
@@ -74,20 +77,41 @@ def working_sets(
     >>> dict(sets.total_bytes())
     {'l': 20, 'f': 72, 'b': 128, 'd': 248}
     """
+    before = (network.n_inputs, *network.widths[:-1])
+    pair = max(a + b for a, b in zip(before, network.widths, strict=True))
+    every = network.n_inputs + sum(network.widths)
+    per_datum = network.n_inputs + network.n_outputs
+    return _working_sets(pair, every, network.n_parameters, per_datum, batch_size, n_observations)
+
+
+def layered_working_sets(
+    network: LayeredNetwork, batch_size: int = DEFAULT_BATCH_SIZE, n_observations: int | None = None
+) -> WorkingSets:
+    """`working_sets` of a network of any kind.
+
+    Raises:
+        UsageError: a batch size or a number of observations below 1.
+    """
+    pair = network.widest_pair
+    # What is read may have been enlarged on the way, by an upsampling that is no layer.
+    every = max(network.n_inputs + network.units, pair)
+    per_datum = network.n_inputs + network.n_outputs
+    return _working_sets(pair, every, network.n_parameters, per_datum, batch_size, n_observations)
+
+
+def _working_sets(
+    pair: int, every: int, n_parameters: int, per_datum: int, batch_size: int, n_observations: int | None
+) -> WorkingSets:
+    """The sets from elements a datum: of the widest pair, of all activations, of inputs and outputs."""
     if batch_size < 1 or (n_observations is not None and n_observations < 1):
         raise UsageError(
             f"batch size {batch_size} and {n_observations} observations; give whole numbers of at least 1"
         )
-    before = (network.n_inputs, *network.widths[:-1])
-    per_width = BYTES_PER_FLOAT * batch_size
-    widest = per_width * max(a + b for a, b in zip(before, network.widths, strict=True))
-    every = per_width * (network.n_inputs + sum(network.widths))
-    parameters = BYTES_PER_FLOAT * network.n_parameters
-    inter_layer = WorkingSet("l", 0, widest)
+    batch_bytes, parameters = BYTES_PER_FLOAT * batch_size, BYTES_PER_FLOAT * n_parameters
+    inter_layer = WorkingSet("l", 0, batch_bytes * pair)
     forward = WorkingSet("f", parameters, 0, inter_layer)
-    backward = WorkingSet("b", 2 * parameters, every - widest, inter_layer)
+    backward = WorkingSet("b", 2 * parameters, batch_bytes * (every - pair), inter_layer)
     data = None
     if n_observations is not None:
-        per_datum = BYTES_PER_FLOAT * (network.n_inputs + network.n_outputs)
-        data = WorkingSet("d", 0, n_observations * per_datum, backward)
+        data = WorkingSet("d", 0, n_observations * BYTES_PER_FLOAT * per_datum, backward)
     return WorkingSets(inter_layer, forward, backward, data)

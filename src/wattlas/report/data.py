@@ -1,7 +1,8 @@
 """What a report is made from: a dataset's tables, its machines, and an energy model if there is one."""
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from wattlas.core.errors import DataError, UsageError
 from wattlas.dataset.machines import machines_of
 from wattlas.dataset.tables import Tables, load_tables
 from wattlas.hardware.machine import Machine
+from wattlas.report.loss_levels import LossLevels, loss_levels
+from wattlas.report.published import Published
 
 # A chart of more marks than this neither reads nor scrolls; larger tables are thinned or aggregated first.
 MAX_MARKS = 6000
 # The report's advice is for a loss within this margin of the best seen.
 WITHIN_PERCENT = 10.0
-# Energies that differ in one of these are never drawn or summed together.
+# Energies that differ in one of these are never summed together, nor drawn together but as series of their
+# own.
 KINDS = ("machine", "source", "domain")
 
 
@@ -25,13 +29,18 @@ KINDS = ("machine", "source", "domain")
 class ReportData:
     """Everything that figures and sections may read.
 
-    `title` names the dataset; `model_path` is the energy model to compare with, None if none was given.
+    `title` names the dataset; `model_path` is the energy model to compare with, None if none was given; so is
+    `published` with the published curves. `curves_path` is the file of an import's loss curves, `limits` are
+    the thresholds of its quality control.
     """
 
     title: str
     tables: Tables
     machines: Mapping[str, Machine]
     model_path: Path | None = None
+    published: Published | None = None
+    curves_path: Path | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -45,6 +54,15 @@ class ReportData:
         return self.tables.experiments.filter((per_datum > 0) & per_datum.is_finite()).with_columns(
             pl.col("domain").fill_null("not stated")
         )
+
+    @cached_property
+    def loss_levels(self) -> LossLevels:
+        """What each experiment takes to reach each of a grid of losses."""
+        return loss_levels(self.energies, self.tables.runs, self.tables.epochs, self.curves_path)
+
+    def published_table(self, name: str) -> pl.DataFrame | None:
+        """A published table, None where none is at hand."""
+        return None if self.published is None else self.published.table(name)
 
     @property
     def advice(self) -> tuple[Advice, ...]:
@@ -73,23 +91,43 @@ class ReportData:
         return tuple(cases)
 
 
-def load_report_data(directory: Path, model: Path | None = None) -> ReportData:
+def load_report_data(directory: Path, model: Path | None = None, published: Path | None = None) -> ReportData:
     """Read a dataset directory for a report.
 
     Raises:
         StoreError: the directory is no dataset.
-        DataError: no run of it has an energy.
+        DataError: no run of it has an energy, or its import report cannot be read.
+        UsageError: `published` has no published table.
     """
     tables = load_tables(directory)
     path = directory.resolve()
     title = path.parent.name if path.name == "dataset" else path.name
-    data = ReportData(title, tables, machines_of(tables.nodes), model)
+    curves = path / "curves.parquet"
+    data = ReportData(
+        title,
+        tables,
+        machines_of(tables.nodes),
+        model,
+        None if published is None else Published(published),
+        curves if curves.is_file() else None,
+        _limits(path / "import_report.json"),
+    )
     if data.energies.is_empty():
         raise DataError(
             f"{directory} has {tables.runs.height} runs, and none is done with an energy; run more of the "
             "sweep, and build the dataset again"
         )
     return data
+
+
+def _limits(path: Path) -> dict[str, float]:
+    if not path.is_file():
+        return {}
+    try:
+        limits: dict[str, float] = json.loads(path.read_text("utf-8"))["limits"]
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path} cannot be read ({error!r}); import the dataset again") from error
+    return limits
 
 
 def thin(frame: pl.DataFrame, limit: int = MAX_MARKS) -> pl.DataFrame:

@@ -25,6 +25,7 @@ SECTIONS = {
     "advice": "Loss and advice",
     "model": "The energy model",
     "qc": "Quality control",
+    "paper": "The figures of the BUTTER-E paper",
 }
 
 

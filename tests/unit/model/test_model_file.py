@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from wattlas.core.errors import ModelError, UnknownNameError, UsageError
 from wattlas.model import EnergyModel, load_model
@@ -25,7 +26,7 @@ def test_round_trip(fitted: EnergyModel, noisy: pl.DataFrame, tmp_path: Path) ->
             getattr(fitted.predict_interval(noisy), name),
             rtol=1e-12,
         )
-    assert again.attribute(noisy).equals(fitted.attribute(noisy))
+    assert_frame_equal(again.attribute(noisy), fitted.attribute(noisy))
     assert again.costs(noisy).columns == fitted.costs(noisy).columns
     again.save(tmp_path / "again.json")
     first, second = (json.loads(p.read_text()) for p in (path, tmp_path / "again.json"))

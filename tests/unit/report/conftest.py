@@ -1,8 +1,11 @@
 """Datasets to report on, written once."""
 
+import json
 from pathlib import Path
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from wattlas.model import EnergyModel
@@ -13,8 +16,28 @@ from wattlas.testing.tables import make_tables, write_tables
 TWO = {"digits": (1797, 64, 10), "wine": (178, 13, 3)}
 
 
+def with_quality_control(directory: Path) -> Path:
+    """The dataset, its runs given an import's columns: deviations 0, 0.5 … 4.5; above 4 they are removed."""
+    path = directory / "runs.parquet"
+    runs = pq.read_table(path)
+    deviation = [0.5 * (i % 10) for i in range(runs.num_rows)]
+    removed = [d > 4 for d in deviation]
+    columns = {
+        "run_time_deviation": pa.array(deviation, pa.float64()),
+        "qc_flags": pa.array([["run_time_outlier"] if r else [] for r in removed], pa.list_(pa.string())),
+        "excluded": pa.array(["qc" if r else None for r in removed], pa.string()),
+    }
+    for name, values in columns.items():
+        runs = runs.append_column(name, values)
+    pq.write_table(runs, path)
+    limits = {"limits": {"max_run_time_s": 75_000.0, "max_deviation": 4.0}}
+    (directory / "import_report.json").write_text(json.dumps(limits))
+    return directory
+
+
 def _write(directory: Path, **options: object) -> Path:
-    return write_tables(make_tables(log2_sizes=(8, 12, 16), **options), directory)  # type: ignore[arg-type]
+    tables = make_tables(log2_sizes=(8, 12, 16), **options)  # type: ignore[arg-type]
+    return with_quality_control(write_tables(tables, directory))
 
 
 @pytest.fixture(scope="session")
@@ -30,7 +53,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for source, n in (("measured", 2), ("modelled", 1))
     ]
     tables = {name: pl.concat([part[name] for part in parts]) for name in parts[0]}
-    return write_tables(tables, tmp_path_factory.mktemp("mixed"))
+    return with_quality_control(write_tables(tables, tmp_path_factory.mktemp("mixed")))
 
 
 @pytest.fixture(scope="session")

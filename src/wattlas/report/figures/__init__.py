@@ -1,6 +1,7 @@
 """Figures: each a table computed from the data, then a drawing of that table, and a sentence from it.
 
 A figure is one module with `FIGURE = Figure(...)`; adding one is adding a module and its name to `MODULES`.
+One in the package `paper` is named `paper-…`.
 """
 
 from importlib import import_module
@@ -19,12 +20,26 @@ MODULES = (
     "attribution",
     "drift",
     "uncertainty",
+    "paper.energy_per_epoch",
+    "paper.energy_by_size",
+    "paper.energy_by_flops",
+    "paper.energy_by_depth",
+    "paper.working_sets",
+    "paper.iso_loss",
+    "paper.iso_loss_aggregate",
+    "paper.minima",
+    "paper.model_error",
+    "paper.trend",
+    "paper.qc_run_time",
+    "paper.qc_deviation",
+    "paper.qc_energy",
 )
+_NAMED = {module.replace(".", "-").replace("_", "-"): module for module in MODULES}
 
 
 def figure_names() -> tuple[str, ...]:
     """Names of all figures, in the order of the report."""
-    return tuple(name.replace("_", "-") for name in MODULES)
+    return tuple(_NAMED)
 
 
 def load_figure(name: str) -> Figure:
@@ -33,8 +48,8 @@ def load_figure(name: str) -> Figure:
     Raises:
         UnknownNameError: there is none of that name.
     """
-    if name not in figure_names():
+    if name not in _NAMED:
         raise UnknownNameError("figure", name, figure_names())
-    figure = import_module(f"{__name__}.{name.replace('-', '_')}").FIGURE
+    figure = import_module(f"{__name__}.{_NAMED[name]}").FIGURE
     assert isinstance(figure, Figure)
     return figure

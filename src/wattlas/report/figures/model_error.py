@@ -24,6 +24,19 @@ def compute(data: ReportData) -> pl.DataFrame:
     Raises:
         ModelError: there is a model, and it knows none of the machines.
     """
+    table = ratios(data)
+    if table.is_empty():
+        return table
+    drawn = thin(table.sort(*KINDS, "ratio"), MAX_MARKS)
+    return _binned(drawn.with_columns(pl.lit(table.height / drawn.height).alias("n")))
+
+
+def ratios(data: ReportData) -> pl.DataFrame:
+    """One row per experiment of the machines that the model knows; none without a model.
+
+    Raises:
+        ModelError: there is a model, and it knows none of the machines.
+    """
     if data.model_path is None or data.energies.is_empty():
         return pl.DataFrame()
     model = load_model(data.model_path)
@@ -36,7 +49,7 @@ def compute(data: ReportData) -> pl.DataFrame:
         )
     predicted = model.predict_interval(points)
     ratio = pl.col("predicted_energy_per_datum_j") / pl.col("energy_per_datum_j")
-    table = points.select(
+    return points.select(
         *KEYS,
         "n_parameters",
         "energy_per_datum_j",
@@ -46,8 +59,6 @@ def compute(data: ReportData) -> pl.DataFrame:
         pl.Series("extrapolated", predicted.extrapolated),
         pl.lit("modelled").alias("predicted_source"),
     ).with_columns(ratio.alias("ratio"))
-    drawn = thin(table.sort(*KINDS, "ratio"), MAX_MARKS)
-    return _binned(drawn.with_columns(pl.lit(table.height / drawn.height).alias("n")))
 
 
 def _binned(table: pl.DataFrame) -> pl.DataFrame:

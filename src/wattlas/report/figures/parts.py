@@ -10,6 +10,7 @@ from wattlas.report.data import KINDS, sources_of
 HEIGHT = 380
 # The chart refers to its table by name; the page and an export give it the CSV text.
 TABLE = alt.NamedData(name="table")
+_ONE = frozenset((*KINDS, "dataset", "channel", "network"))
 LABELS = {
     "machine": "Machine",
     "source": "Source",
@@ -17,21 +18,22 @@ LABELS = {
     "dataset": "Dataset",
     "shape": "Shape",
     "channel": "Channel",
+    "network": "Network",
 }
 
 
-def filters(table: pl.DataFrame, *fields: str) -> list[alt.Parameter]:
+def filters(table: pl.DataFrame, *fields: str, together: Sequence[str] = ()) -> list[alt.Parameter]:
     """A dropdown for each field of the table that has more than one value.
 
-    The kinds of energy, datasets and channels are shown one at a time, measured energies first; other fields
-    start with all of their values.
+    The kinds of energy, datasets, channels and what else is in `_ONE` are shown one at a time, measured
+    energies first; other fields, and those in `together`, start with all of their values.
     """
     made = []
     for name in (*fields, *KINDS):
         values = table[name].drop_nulls().unique().sort().to_list() if name in table.columns else []
         if len(values) < 2:
             continue
-        one = name in KINDS or name in ("dataset", "channel")
+        one = name in _ONE and name not in together
         options = values if one else [None, *values]
         made.append(
             alt.selection_point(
@@ -70,7 +72,10 @@ def say_source(table: pl.DataFrame) -> str:
 
 
 _TEXT = frozenset(
-    ("dataset", "machine", "source", "domain", "shape", "node", "channel", "cause", "extrapolated")
+    (
+        *("dataset", "machine", "source", "domain", "shape", "node", "channel", "cause", "extrapolated"),
+        *("origin", "group", "state", "network", "flags", "system"),
+    )
 )
 
 
