@@ -4,6 +4,7 @@ import difflib
 import math
 import tomllib
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -215,6 +216,21 @@ def load_spec(path: Path) -> SweepSpec:
         for table in spec.datasets
     ]
     return spec.model_copy(update={"datasets": datasets})
+
+
+def published_spec(name: str) -> str:
+    """The text of a published sweep's spec.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    files = {
+        p.name.removesuffix(".toml"): p
+        for p in resources.files("wattlas.campaign").joinpath("specs").iterdir()
+    }
+    if name not in files:
+        raise UnknownNameError("published sweep", name, files)
+    return files[name].read_text("utf-8")
 
 
 def parse_spec(text: str, where: str = "spec") -> SweepSpec:

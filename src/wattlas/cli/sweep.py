@@ -290,3 +290,18 @@ def status(store: Path, as_json: bool) -> None:
         f"{found.campaign}: {found.planned} planned, {found.done} done{diverged}, {found.running} running, "
         f"{found.pending} pending, {found.failed} failed{aside}; {_energy_words(found.energy_by_source_j)}"
     )
+
+
+@command.command("import-spec", epilog="Example:  wattlas sweep import-spec butter-e -o butter-e.toml")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write; without it, stdout.")
+@click.option("--force", is_flag=True, help="Overwrite the output.")
+def import_spec(name: str, output: Path | None, force: bool) -> None:
+    """Give a published sweep as a spec: butter-e."""
+    from wattlas.campaign.spec import published_spec
+    from wattlas.cli.output import Output
+
+    made, text = Output(output, force), published_spec(name)
+    if output is None:
+        click.echo(text, nl=False)
+    made.write(text.encode())

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from wattlas.campaign.spec import load_spec, parse_spec
+from wattlas.campaign.spec import load_spec, parse_spec, published_spec
 from wattlas.campaign.spec_lines import key_lines, line_of
-from wattlas.core.errors import SpecError
+from wattlas.core.errors import SpecError, UnknownNameError
 
 SPEC = """\
 [campaign]
@@ -115,3 +115,16 @@ def test_the_quickstart_is_a_good_spec() -> None:
     assert len(spec.networks.target_sizes) >= 6
     assert spec.runs.repetitions >= 2
     assert spec.meter.fallback == "modelled"
+
+
+def test_the_papers_sweep_is_all_of_it() -> None:
+    networks = parse_spec(published_spec("butter-e")).networks
+    spec = parse_spec(published_spec("butter-e"))
+    # 13 × 20 × (5 shapes × 9 depths + 5 × 5 more + 3 shapes × 14): facts of BUTTER-E, section 7.
+    combinations = (
+        len(networks.shapes) * len(networks.depths) * len(networks.target_sizes) * len(spec.datasets)
+    )
+    assert combinations == 29_120
+    assert (spec.training.epochs, spec.training.batch_size, spec.training.learning_rate) == (3000, 256, 1e-4)
+    with pytest.raises(UnknownNameError, match="known: butter-e"):
+        published_spec("butter")
