@@ -11,9 +11,9 @@ from wattlas.campaign.spec import MeterTable
 from wattlas.core.clock import Clock
 from wattlas.core.errors import MeterUnavailableError, SeriesError
 from wattlas.meters.base import Channel, Meter, MeterStatus
-from wattlas.meters.registry import find_meters, open_available, open_meter
+from wattlas.meters.registry import find_meters
 from wattlas.meters.sampler import Sampler
-from wattlas.meters.session import channel_energies, tried
+from wattlas.meters.session import channel_energies, longest_lag_s, open_chosen, tried
 from wattlas.power.energy import cumulative_energy
 from wattlas.power.samples import Samples
 from wattlas.power.uncertainty import Energy
@@ -45,13 +45,14 @@ def choose_meters(table: MeterTable) -> ChosenMeters:
     """
     if table.names:
         try:
-            opened = tuple(open_meter(_with_options(name, table)) for name in table.names)
+            opened = tuple(open_chosen([_with_options(name, table) for name in table.names]))
             return ChosenMeters(opened, (), f"metering with {_channel_list(opened)}")
         except MeterUnavailableError as error:
             return _fall_back(table, (), f"{', '.join(table.names)}: {error}")
-    if opened := tuple(open_available()):
-        return ChosenMeters(opened, tuple(find_meters()), f"metering with {_channel_list(opened)}")
     found = tuple(find_meters())
+    if any(status.state == "available" for status in found):
+        opened = tuple(open_chosen(None))
+        return ChosenMeters(opened, found, f"metering with {_channel_list(opened)}")
     return _fall_back(table, found, tried(found))
 
 
@@ -61,7 +62,7 @@ def _fall_back(table: MeterTable, found: tuple[MeterStatus, ...], why: str) -> C
             f"no meter can be read here: {why}",
             "see 'wattlas doctor', or ask for modelled energies by name with [meter] fallback = \"modelled\"",
         )
-    meters = (open_meter(table.modelled_url()),)
+    meters = tuple(open_chosen([table.modelled_url()]))
     sentence = (
         f"no meter can be read here ({why}); energies are MODELLED, not measured, because the spec asks "
         "for that fallback"
@@ -163,7 +164,13 @@ class Metering:
         self._sampler.sample_now()
 
     def window(self, start_s: float, end_s: float) -> WindowEnergies:
-        """Energies of [start_s, end_s) of every channel that has samples for it."""
+        """Energies of [start_s, end_s) of every channel that has samples for it.
+
+        Waits for readings that are still to come of a meter that is known to report late.
+        """
+        if (wait_s := end_s + longest_lag_s(self.channels) - self._clock.monotonic_s()) > 0:
+            self._clock.sleep(wait_s)
+            self._sampler.sample_now()
         samples = self._sampler.samples(start_s, end_s)
         energies, missing = channel_energies(self.channels, samples, start_s, end_s)
         return WindowEnergies(energies, samples, tuple(f"no_samples:{name}" for name in missing))

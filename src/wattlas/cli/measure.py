@@ -65,7 +65,7 @@ def _measure(
     from wattlas.core.clock import SystemClock, UtcAnchor
     from wattlas.core.errors import UsageError
     from wattlas.meters.sampler import Sampler
-    from wattlas.meters.session import channel_energies, open_chosen
+    from wattlas.meters.session import channel_energies, longest_lag_s, open_chosen
 
     if not 0.001 <= interval_s <= 60:
         raise UsageError(f"--interval is {interval_s:g}; give 0.001 to 60 seconds")
@@ -78,9 +78,10 @@ def _measure(
     start_s = clock.monotonic_s()
     exit_status = _run(cmd, mask)
     end_s = clock.monotonic_s()
+    channels = [channel for meter in opened for channel in meter.channels()]
+    clock.sleep(longest_lag_s(channels))
     sampler.sample_now()
     sampler.stop()
-    channels = [channel for meter in opened for channel in meter.channels()]
     energies, missing = channel_energies(channels, sampler.samples(start_s, end_s), start_s, end_s)
     document = {
         "start_utc": anchor.to_datetime(start_s).isoformat().replace("+00:00", "Z"),
@@ -131,7 +132,16 @@ def _channel(channel: Any, energy: Any) -> dict[str, Any]:
         "contained_in": channel.contained_in,
         "u_terms_j": dict(energy.terms) if known else {},
         "provenance": channel.instrument.accuracy_source,
+        "characterised": _characterised(channel.instrument),
     }
+
+
+def _characterised(instrument: Any) -> dict[str, Any] | None:
+    """What `meter characterise` found and this energy made use of, if it did."""
+    if not instrument.characterised_utc:
+        return None
+    names = ("characterised_utc", "update_period_s", "delay_s", "u_delay_s", "window_s", "duty_cycle")
+    return {name: getattr(instrument, name) for name in names}
 
 
 def _summary(document: dict[str, Any]) -> None:

@@ -1,13 +1,18 @@
-"""`wattlas meter`: list and check meters."""
+"""`wattlas meter`: list, check and characterise meters."""
 
 import json
 
 import click
 
+from wattlas.cli.meter_characterise import command as characterise
+
 
 @click.group(epilog="Example:  wattlas meter list", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """List and check meters."""
+    """List, check and characterise meters."""
+
+
+command.add_command(characterise)
 
 
 @command.command("list", epilog="Example:  wattlas meter list --json")

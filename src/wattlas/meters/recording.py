@@ -59,4 +59,5 @@ class Recording:
         return max(first - 1, 0)
 
     def _margin_s(self, name: str, interval_s: float) -> float:
-        return _MARGIN_PERIODS * max(self._channels[name].instrument.update_period_s, interval_s)
+        instrument = self._channels[name].instrument
+        return _MARGIN_PERIODS * max(instrument.update_period_s, interval_s) + instrument.lag_s

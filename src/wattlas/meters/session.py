@@ -9,6 +9,7 @@ from wattlas.core.clock import Clock, SystemClock
 from wattlas.core.errors import MeterUnavailableError, SeriesError, UsageError
 from wattlas.core.units import format_duration, format_energy_u
 from wattlas.meters.base import Channel, Meter, MeterStatus
+from wattlas.meters.characterised import with_characterisation
 from wattlas.meters.registry import find_meters, open_available, open_meter
 from wattlas.meters.sampling_process import SamplingProcess
 from wattlas.power.energy import window_energy
@@ -19,13 +20,16 @@ from wattlas.power.uncertainty import Energy
 def open_chosen(names: Sequence[str] | None, clock: Clock | None = None) -> list[Meter]:
     """The meters of these names, or every real one that can be read.
 
+    Each makes use of what `meter characterise` found of it.
+
     Raises:
         MeterUnavailableError: none can be read; the message lists what was tried and why each failed.
+        DataError: what was found of one is damaged.
     """
     if names:
-        return [open_meter(name, clock) for name in names]
+        return [with_characterisation(name, open_meter(name, clock)) for name in names]
     if meters := open_available():
-        return meters
+        return [with_characterisation(meter.name, meter) for meter in meters]
     raise MeterUnavailableError(
         f"no meter can be read here: {tried(find_meters())}",
         "see 'wattlas doctor', or ask for modelled energies by name: --meter modelled",
@@ -35,6 +39,11 @@ def open_chosen(names: Sequence[str] | None, clock: Clock | None = None) -> list
 def tried(found: Sequence[MeterStatus]) -> str:
     """What was looked for and why it cannot be read, in one line."""
     return "; ".join(f"{s.name}: {s.reason}" for s in found if s.state != "available") or "no meter is known"
+
+
+def longest_lag_s(channels: Sequence[Channel]) -> float:
+    """How long after a window's end readings still tell of it: what to wait before the last of them."""
+    return max((channel.instrument.lag_s for channel in channels), default=0.0)
 
 
 def channel_energies(
@@ -128,6 +137,7 @@ class Measurement:
         """Close the measurement: what leaving the `with` block does."""
         end_s = self._clock.monotonic_s()
         try:
+            self._clock.sleep(longest_lag_s(self.channels))
             self._process.sample_now()
             self.windows = tuple(self._told(*span) for span in self._spans)
             self._whole = self._told("total", self._start_s, end_s)

@@ -42,6 +42,9 @@ class Budget:
         of the readings; beyond the first and last sample it is within 0 and twice the nearest, or the
         instrument's limit.
     resets: what was judged to be lost with a counter's reset, or an ambiguous number of wraps.
+    response: of an instrument whose delay or averaging window is known. A delay wrong by u moves both
+        edges: |P(end) − P(start)|·u. Power averaged over w more than its segment shows a step h at an edge as
+        a ramp: h·w/8. A counter that sees a part of the time: σ·√(1 − duty)·√(period·T).
     """
 
     profile: Profile
@@ -64,7 +67,25 @@ class Budget:
         terms["resets"] = np.sqrt(
             self._overlap_var(self.profile.u_segment_j**2, start_s, end_s, squared=True)
         )
+        if instrument.u_delay_s > 0 or self.profile.smear_s > 0 or instrument.duty_cycle < 1:
+            terms["response"] = self._response(start_s, end_s)
         return {"accuracy": accuracy_j} | terms
+
+    def _response(self, start_s: Array, end_s: Array) -> Array:
+        profile, instrument = self.profile, self.instrument
+        # Powers within reach of each edge, [n, 3]: a step there may lie on either side of it.
+        reach_s = np.array([-1.0, 0.0, 1.0]) * max(2 * instrument.u_delay_s, profile.smear_s / 2)
+        at_start_w, at_end_w = (profile.power_w(edge[:, None] + reach_s) for edge in (start_s, end_s))
+        apart_w = np.maximum(at_end_w.max(1) - at_start_w.min(1), at_start_w.max(1) - at_end_w.min(1))
+        # Both edges alike lose to what is outside where a window is what was switched on and off.
+        ramp_w = np.ptp(at_start_w, axis=1) + np.ptp(at_end_w, axis=1)
+        unseen_j = 0.0
+        if profile.kind == "counter" and instrument.duty_cycle < 1:
+            blocks_s2 = instrument.update_period_s * (end_s - start_s)
+            spread_w = np.sqrt(np.mean(self._spread_w**2))
+            unseen_j = spread_w * np.sqrt((1 - instrument.duty_cycle) * blocks_s2)
+        moved_j = np.hypot(apart_w * instrument.u_delay_s, ramp_w * profile.smear_s / 8)
+        return np.asarray(np.hypot(moved_j, unseen_j), dtype=np.float64)
 
     def _outside(self, start_s: Array, end_s: Array) -> Array:
         """Of the stretches before the first and after the last sample."""

@@ -33,7 +33,8 @@ def counter_profile(samples: Samples) -> Profile:
             f"{samples.instrument.update_period_s:g} s; use a longer window"
         )
     rise_j, u_rise_j, more = _rises(samples, time_s, value)
-    knot_s = np.maximum.accumulate(time_s - stale_s / 2)
+    smear_s = samples.instrument.window_s or 0.0
+    knot_s = np.maximum.accumulate(time_s - stale_s / 2) - samples.instrument.delay_s - smear_s / 2
     distinct = np.append(np.diff(knot_s) > 0, True)
     if not distinct.all():  # two readings of one instant: the later one holds both rises
         total_j = np.concatenate(([0.0], np.cumsum(rise_j)))[distinct]
@@ -59,6 +60,7 @@ def counter_profile(samples: Samples) -> Profile:
         gap=shares_of_gaps(length_s, typical_spacing_s(length_s, samples.instrument.update_period_s)),
         u_segment_j=u_rise_j,
         events=tuple(events + more),
+        smear_s=smear_s,
     )
 
 

@@ -12,7 +12,9 @@ def gauge_profile(samples: Samples) -> Profile:
 
     An averaged reading is the mean over the update period before it, and is held over that period; with no
     update period it is held back to the reading before. A spot value is of its instant. Stretches that no
-    reading describes are bridged by a straight line between their ends.
+    reading describes are bridged by a straight line between their ends. A known delay moves all back. Of a
+    known averaging window, a shorter one than the update period is all that is held; a longer one overlaps
+    with the next, and its middle is held.
 
     Raises `SeriesError` if no reading is usable.
     """
@@ -39,14 +41,23 @@ def gauge_profile(samples: Samples) -> Profile:
     )
 
     spacing_s = np.diff(stamp_s)
-    first_s = instrument.update_period_s or (float(np.median(spacing_s)) if len(spacing_s) else 0.0)
+    usual_s = float(np.median(spacing_s)) if len(spacing_s) else 0.0
+    first_s = instrument.update_period_s or usual_s
+    smear_s, whole = 0.0, True
+    if instrument.window_s is not None:
+        whole = instrument.window_s >= instrument.update_period_s
+        first_s = min(instrument.window_s, max(instrument.update_period_s, usual_s))
+        smear_s = instrument.window_s - first_s
+    stamp_s = stamp_s - instrument.delay_s - smear_s / 2
     is_gap = shares_of_gaps(spacing_s, typical_spacing_s(spacing_s, instrument.update_period_s))
     described_s = np.zeros(len(value))
     if instrument.averaging == "averaged":
         described_s[0] = first_s
         described_s[1:] = np.minimum(first_s, spacing_s)
         # Polled within an update period, no mean was missed: each begins where the one before it ends.
-        seen = ~is_gap & ((instrument.update_period_s == 0) | (stale_s[1:] < instrument.update_period_s))
+        seen = (
+            whole & ~is_gap & ((instrument.update_period_s == 0) | (stale_s[1:] < instrument.update_period_s))
+        )
         described_s[1:][seen] = spacing_s[seen]
 
     # Two segments a reading: the stretch nobody described, then the one the reading is the mean of.
@@ -76,4 +87,5 @@ def gauge_profile(samples: Samples) -> Profile:
         gap=gap,
         u_segment_j=np.zeros(len(length_s)),
         events=tuple(events),
+        smear_s=smear_s,
     )

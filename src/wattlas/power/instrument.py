@@ -24,6 +24,12 @@ class Instrument:
             wrap or the span is unknown.
         max_power_w: more than this the bounded hardware cannot draw; bounds wraps and rejects sentinels.
         accuracy_source: where the accuracy figures come from; empty if they are assumed.
+        delay_s: from the end of what a value describes to when it is written, with its standard uncertainty
+            `u_delay_s`.
+        window_s: what a value is the mean of, where that is known and not simply the update period; for a
+            counter, what power is averaged over before it is counted.
+        duty_cycle: for a counter, the share of the time that it sees.
+        characterised_utc: when update period, delay and window were found by experiment; empty if declared.
     """
 
     kind: Kind
@@ -35,9 +41,21 @@ class Instrument:
     range_j: float | None = None
     max_power_w: float | None = None
     accuracy_source: str = ""
+    delay_s: float = 0.0
+    u_delay_s: float = 0.0
+    window_s: float | None = None
+    duty_cycle: float = 1.0
+    characterised_utc: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("quantum", "update_period_s", "accuracy_relative", "accuracy_offset_w"):
+        for name in (
+            "quantum",
+            "update_period_s",
+            "accuracy_relative",
+            "accuracy_offset_w",
+            "delay_s",
+            "u_delay_s",
+        ):
             value = getattr(self, name)
             if not (0 <= value < float("inf")):
                 raise UsageError(f"instrument {name} is {value}; give a finite number of at least 0")
@@ -45,3 +63,14 @@ class Instrument:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"instrument {name} is {value}; give a number above 0, or leave it out")
+        if self.window_s is not None and not 0 <= self.window_s < float("inf"):
+            raise UsageError(f"instrument window_s is {self.window_s}; give a finite number of at least 0")
+        if not 0 <= self.duty_cycle <= 1:
+            raise UsageError(f"instrument duty_cycle is {self.duty_cycle}; give 0 to 1")
+
+    @property
+    def lag_s(self) -> float:
+        """How long after a moment the readings that describe it have been written."""
+        if self.delay_s == 0 and self.window_s is None:
+            return 0.0
+        return self.delay_s + (self.window_s or 0.0) + self.update_period_s

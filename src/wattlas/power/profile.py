@@ -39,6 +39,7 @@ class Profile:
         gap: [k] whether samples are missing there.
         u_segment_j: [k] standard uncertainty of a segment's energy where it had to be judged (resets).
         events: what happened.
+        smear_s: how much longer than its segment the power is that a reading is the mean of.
     """
 
     kind: Literal["counter", "gauge"]
@@ -53,6 +54,7 @@ class Profile:
     gap: NDArray[np.bool_]
     u_segment_j: Array
     events: tuple[Event, ...]
+    smear_s: float = 0.0
 
     def segment(self, time_s: Array) -> NDArray[np.intp]:
         """Segment that each time falls in; the first or last one for times outside."""

@@ -8,7 +8,17 @@ from types import MappingProxyType
 from wattlas.core.errors import UsageError
 
 # The causes, in the order of a report. Which of them apply depends on the kind of channel.
-TERMS = ("accuracy", "quantisation", "update_start", "update_end", "sampling", "gaps", "resets", "idle")
+TERMS = (
+    "accuracy",
+    "quantisation",
+    "update_start",
+    "update_end",
+    "sampling",
+    "gaps",
+    "resets",
+    "response",
+    "idle",
+)
 
 
 @dataclass(frozen=True)
