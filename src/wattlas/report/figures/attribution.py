@@ -54,7 +54,9 @@ def draw(table: pl.DataFrame, data: ReportData) -> alt.LayerChart:
         .mark_bar()
         .encode(
             x=alt.X(
-                "size_bin:O", title="Trainable parameters (nearest power of two)", axis=alt.Axis(format=".3~s")
+                "size_bin:O",
+                title="Trainable parameters (nearest power of two)",
+                axis=alt.Axis(format=".3~s"),
             ),
             y=alt.Y(
                 "energy_per_datum_j:Q",
