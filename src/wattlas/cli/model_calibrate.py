@@ -95,7 +95,9 @@ def calibrate(
     help="What to know best: the energies of all networks, or the coefficients of a law that is right.",
 )
 @click.option("--sweep", type=PATH, metavar="SPEC.toml", help="Choose among the networks of this sweep.")
-@click.option("--machine", metavar="NAME|FILE.toml", help="Machine that will run them.")
+@click.option(
+    "--machine", metavar="NAME|FILE.toml", help="Machine that will run them.  [default: one like this one]"
+)
 @_from
 @force_option
 def design_experiment(
@@ -116,29 +118,32 @@ def design_experiment(
     refuse_existing(output, force)
     import polars as pl
 
-    from wattlas.core.errors import UsageError
     from wattlas.hardware.catalogue import load_machine
     from wattlas.model.experiment import design_experiment as chosen_of
     from wattlas.model.grid import grid_points
     from wattlas.model.model_file import load_model
     from wattlas.model.transfer import choose_source
+    from wattlas.probe.machine import probe_machine
 
     loaded = load_model(model)
+    target: Machine | None = load_machine(machine) if machine else None
     if sweep is not None:
         candidates, there = _planned(sweep)
-        target = load_machine(machine) if machine else there
-    elif machine is None and source is None and len(loaded.machines_) > 1:
-        raise UsageError(
-            f"the model {loaded.name!r} has {len(loaded.machines_)} machines; say which one the runs are for "
-            "with --machine or --sweep"
-        )
+        target = target or there
     else:
-        target = load_machine(machine or source or next(iter(loaded.machines_)))
-        candidates = grid_points(target.name)
-    start = choose_source(loaded, target, source)
+        candidates = grid_points("")
+    if target is not None:
+        start = choose_source(loaded, target, source)
+    elif source is None and len(loaded.machines_) == 1:
+        start = next(iter(loaded.machines_))
+    else:
+        # Nobody said for which machine: one like this one, and the output says which that is.
+        start = choose_source(loaded, probe_machine(), source)
+    name = target.name if target else start
+    candidates = candidates.with_columns(pl.lit(name).alias("machine"))
     runs = chosen_of(loaded.machines_[start], candidates, target, count, criterion)
     runs.with_columns(pl.col("widths").cast(pl.List(pl.String)).list.join(" ")).write_csv(output)
-    click.echo(f"{output}: {count} of {candidates.height} networks for {target.name}, from {start}")
+    click.echo(f"{output}: {count} of {candidates.height} networks for {name}, from {start}")
 
 
 def _planned(spec: Path) -> "tuple[pl.DataFrame, Machine]":

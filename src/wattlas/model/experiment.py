@@ -26,12 +26,14 @@ MOST_CANDIDATES = 4000
 def design_experiment(
     source: MachineModel,
     candidates: pl.DataFrame,
-    machine: Machine,
+    machine: Machine | None,
     n: int,
     criterion: Criterion = "prediction",
     seed: int = 0,
 ) -> pl.DataFrame:
     """The `n` most informative of checked `candidates` to run on `machine`, most informative first.
+
+    Without a machine, on the one of `source` once more.
 
     By `prediction` those after which all candidates are known best (`representative`); by `d-optimal` those
     after which the coefficients are, if the law is right (`d_optimal`). Adds `predicted_energy_per_datum_j`,
@@ -48,7 +50,7 @@ def design_experiment(
         rows = np.sort(random.choice(rows, max(MOST_CANDIDATES, n), replace=False))
     f = features(candidates).take(rows)
     energy = source.predict(f).energy_j
-    law = transfer_law(source, machine, f)
+    law = source.law if machine is None else transfer_law(source, machine, f)
     prior = transfer_prior(source, law, f, np.log(energy), UNLIKE)
     c = columns(law, f)
     slopes = []
@@ -60,6 +62,5 @@ def design_experiment(
     else:
         chosen = representative(np.array(slopes) * prior.sd, f, source.log_sd, n, seed)
     return candidates[rows[chosen]].with_columns(
-        pl.lit(machine.name).alias("machine"),
         pl.Series("predicted_energy_per_datum_j", energy[chosen]),
     )

@@ -258,8 +258,14 @@ def test_calibrate_with_designed_runs(
     predicted = load_model(made).predict(table) / table["energy_per_datum_j"].to_numpy()
     assert abs(predicted - 1).mean() < 0.1
     assert "exists" in failed(capsys, 2, "model", "calibrate", "butter-e", "--points", few, "-o", made)
-    told = failed(capsys, 2, "model", "design-experiment", "butter-e", "-o", tmp_path / "x.csv")
-    assert "say which one the runs are for" in told
+    # Without a machine, the runs are for one like this one.
+    assert main(["model", "design-experiment", "butter-e", "-n", "4", "-o", str(tmp_path / "x.csv")]) == 0
+    assert set(pl.read_csv(tmp_path / "x.csv")["machine"]) <= {"eagle-cpu", "eagle-gpu"}
+    assert (
+        main(["model", "design-experiment", str(made), "--from", "eagle-gpu", "-o", str(tmp_path / "g.csv")])
+        == 0
+    )
+    assert set(pl.read_csv(tmp_path / "g.csv")["machine"]) == {"eagle-gpu"}
 
 
 def test_design_among_the_networks_of_a_sweep(tmp_path: Path, capsys: Capsys) -> None:
