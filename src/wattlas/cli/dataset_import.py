@@ -44,7 +44,8 @@ def command(
     force: bool,
 ) -> None:
     """Make a dataset in DEST from the published BUTTER-E files in SRC, zipped or not."""
-    from wattlas.dataset.butter_e.importer import ImportOptions, import_butter_e
+    from wattlas.dataset.butter_e.importer import import_butter_e
+    from wattlas.dataset.butter_e.joined import ImportOptions
     from wattlas.dataset.butter_e.quality import QcLimits
 
     given = {

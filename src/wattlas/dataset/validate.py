@@ -1,11 +1,15 @@
 """Whether a dataset is what it should be: every rule, applied to every table."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wattlas.dataset.rules import RULES, Finding, Rule
 from wattlas.dataset.rules.subject import Subject, load_subject
+
+# What the published pipeline breaks, no mistake of an import of its numbers: its join added the power of
+# other nodes, its experiments are those of the summary only, and it merged depth 2 after leaving runs out.
+_PUBLISHED_SLIPS = ("mean-power", "runs-of-experiments", "configuration")
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,12 @@ class Verdict:
 def validate(directory: Path) -> Verdict:
     """Check a dataset directory against every rule; a broken one never hides another.
 
+    What the published pipeline's own slips break is a warning if its numbers were asked for.
+
     Raises:
         StoreError: the directory is no dataset.
     """
     subject = load_subject(directory)
-    return Verdict(subject, tuple(Check(rule, rule.apply(subject)) for rule in RULES))
+    slips = _PUBLISHED_SLIPS if subject.is_upstream_compatible else ()
+    rules = (replace(rule, severity="warning") if rule.name in slips else rule for rule in RULES)
+    return Verdict(subject, tuple(Check(rule, rule.apply(subject)) for rule in rules))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +37,11 @@ class Networks:
         n_parameters: Ints | None = None,
     ) -> "Networks":
         """From lists of widths; P is that of the widths if it is not given."""
-        lengths = np.array([len(w) for w in widths], dtype=np.int64)
+        lengths = np.fromiter(map(len, widths), dtype=np.int64)
         table = np.zeros((len(widths), 1 + int(lengths.max(initial=0))), dtype=np.int64)
         table[:, 0] = n_inputs
-        table[:, 1:][np.arange(table.shape[1] - 1) < lengths[:, None]] = np.concatenate(
-            [np.zeros(0, dtype=np.int64), *map(np.asarray, widths)]
+        table[:, 1:][np.arange(table.shape[1] - 1) < lengths[:, None]] = np.fromiter(
+            chain.from_iterable(widths), dtype=np.int64
         )
         if n_parameters is None:
             n_parameters = ((table[:, :-1] + 1) * table[:, 1:]).sum(axis=1)

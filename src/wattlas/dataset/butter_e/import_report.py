@@ -1,21 +1,17 @@
 """`import_report.json`: what was read, left out, flagged and fitted."""
 
-from __future__ import annotations
-
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 
+from wattlas.dataset.butter_e.joined import ImportOptions, Joined
+from wattlas.dataset.butter_e.own_standardise import Standardised
 from wattlas.dataset.butter_e.quality import EXCLUDING, POWER_ABOVE_PEAK, POWER_BELOW_IDLE
-
-if TYPE_CHECKING:
-    from wattlas.dataset.butter_e.importer import ImportOptions, Joined
-    from wattlas.dataset.butter_e.own_standardise import Standardised
-    from wattlas.dataset.butter_e.summary import Summary
-    from wattlas.dataset.butter_e.tables_in import Metadata
+from wattlas.dataset.butter_e.summary import Summary
+from wattlas.dataset.butter_e.tables_in import Metadata
 
 _KINDS = {False: "cpu", True: "gpu"}
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ from wattlas.core.errors import StoreError
 from wattlas.dataset.butter_e.conditions import GAP, clean, what_a_reading_is
 from wattlas.dataset.butter_e.experiments import MACHINES, own_experiments, published_as_ours
 from wattlas.dataset.butter_e.import_report import import_report
-from wattlas.dataset.butter_e.integrate import BAD_WINDOW, Energies, Reading, integrate
+from wattlas.dataset.butter_e.integrate import BAD_WINDOW, integrate
+from wattlas.dataset.butter_e.joined import ImportOptions, Joined
 from wattlas.dataset.butter_e.networks_of_runs import EPOCHS, KEYS, networks_of
 from wattlas.dataset.butter_e.own_standardise import Standardised, own_standardise
 from wattlas.dataset.butter_e.power_rows import PowerRows, read_power_rows
 from wattlas.dataset.butter_e.published_features import published_experiments
 from wattlas.dataset.butter_e.published_join import ERRORS, published_join
 from wattlas.dataset.butter_e.published_standardise import published_standardise, type_idle
-from wattlas.dataset.butter_e.quality import PARAMETERS_DIFFER, QcLimits, own_qc, published_qc, with_flag
+from wattlas.dataset.butter_e.quality import PARAMETERS_DIFFER, own_qc, published_qc, with_flag
 from wattlas.dataset.butter_e.series import make_series, make_windows
 from wattlas.dataset.butter_e.summary import Summary, read_summary
 from wattlas.dataset.butter_e.tables_in import Metadata, read_datasets, read_metadata, read_nodes
@@ -35,32 +36,6 @@ from wattlas.hardware.catalogue import load_machine
 from wattlas.networks.tasks import PAPER_TASKS
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class ImportOptions:
-    """How to import.
-
-    Attributes:
-        upstream_compatible: the published pipeline's numbers, slips included.
-        limits: thresholds of the QC rules.
-        reading: what a power reading is; None to tell it from the ends of runs.
-    """
-
-    upstream_compatible: bool = False
-    limits: QcLimits = field(default_factory=QcLimits)
-    reading: Reading | None = None
-
-
-@dataclass(frozen=True)
-class Joined:
-    """The runs with their energies, and what a report says of the join."""
-
-    runs: pl.DataFrame
-    rows: PowerRows
-    reading: str | None = None
-    n_ends: int = 0
-    energies: Energies | None = None
 
 
 def import_butter_e(
@@ -84,21 +59,24 @@ def import_butter_e(
     began = time.perf_counter()
     progress("reading the tables")
     metadata, nodes = read_metadata(source), type_idle(read_nodes(source))
-    with whole_directory(dest) as temporary:
+    runs = _described(metadata, nodes)
+    # What needs no power sample is done meanwhile, on another processor.
+    with whole_directory(dest) as temporary, ThreadPoolExecutor(1) as aside:
+        summed = aside.submit(read_summary, source, temporary / "curves.parquet")
+        networks = None if options.upstream_compatible else aside.submit(networks_of, runs)
         progress("reading the power samples")
         rows = read_power_rows(source)
         progress("joining")
-        runs = _described(metadata, nodes)
         joined = _published(rows, runs) if options.upstream_compatible else _own(rows, runs, options)
         progress("reading the summary by epoch")
-        summary = read_summary(source, temporary / "curves.parquet")
+        summary = summed.result()
         progress("standardising")
-        if options.upstream_compatible:
+        if networks is None:
             runs = published_standardise(published_qc(joined.runs, options.limits))
             done = Standardised(_finished(runs), nodes)
             experiments = _published_experiments(done.runs, source, summary, temporary)
         else:
-            runs = own_qc(_with_networks(joined.runs, summary), options.limits)
+            runs = own_qc(_with_networks(joined.runs, networks.result(), summary), options.limits)
             done = own_standardise(runs, nodes)
             done = Standardised(_finished(done.runs), done.nodes, done.effects, done.overheads)
             experiments = own_experiments(done.runs)
@@ -216,9 +194,9 @@ _REASONS = {
 }
 
 
-def _with_networks(runs: pl.DataFrame, summary: Summary | None) -> pl.DataFrame:
+def _with_networks(runs: pl.DataFrame, networks: pl.DataFrame, summary: Summary | None) -> pl.DataFrame:
     """Networks as built, and the epochs that the summary recorded (3,000 where it says nothing)."""
-    runs = runs.join(networks_of(runs), on=KEYS, how="left", maintain_order="left")
+    runs = runs.join(networks, on=KEYS, how="left", maintain_order="left")
     if summary is None:
         runs = runs.with_columns(pl.lit(EPOCHS, pl.Int64).alias("epochs"))
     else:

@@ -4,10 +4,11 @@ Only readings of the run's node inside its window describe it: power steps where
 readings w[a] … w[b-1] at t[a] … t[b-1] inside [start, end), h = t[a] - start and g = end - t[b-1],
 
     instantaneous: E = w[a] h + sum (w[i] + w[i+1]) / 2 · (t[i+1] - t[i]) + w[b-1] g
-    averaged:      E = w[a+1] h + sum w[i+1] (t[i+1] - t[i]) + w[b-1] g
+    averaged:      E = w[a] d - w[a-1] (d - h) + sum w[i+1] (t[i+1] - t[i]) + w[b-1] g,  d = t[a] - t[a-1]
 
-the second where a reading is the mean of the minute before it, so that the first holds some of what came
-before the run. Zero, repeated and impossible readings are left out first; what they leave is a gap.
+the second where a reading is the mean of the minute before it: the first holds some of what came before the
+run, which is taken to have drawn the reading before (without one, E begins with w[a+1] h). Zero, repeated and
+impossible readings are left out first; what they leave is a gap.
 Where `startup` knows how runs of a kind of node begin, the step to training is put where it was.
 """
 
@@ -143,6 +144,15 @@ def integrate(
     start_step_w = _start_step_w(power[a], power[second], np.sqrt(variance), n, has_gpu)
     u_start_j = start_step_w * np.minimum(h, max_gap_s) / np.sqrt(12)
     u_start_j += np.where(n < 2, start_step_w * g / np.sqrt(12), 0.0)
+    if reading == "averaged":
+        own, d = _first_minute(series, time_s, a, some, max_gap_s)
+        before, earlier, rest_s = a[own] - 1, np.maximum(a[own] - 2, 0), d - h[own]
+        energy_j[own] += power[a][own] * d - power[before] * rest_s - at_start_w[own] * h[own]
+        change_w = np.where(
+            series.group[earlier] == series.group[before], power[before] - power[earlier], 0.0
+        )
+        u_start_j[own] = _excess_w(change_w, np.sqrt(variance[own])) * rest_s / np.sqrt(12)
+        first_s[own] = np.hypot(d, rest_s)
     settled = np.zeros(len(n), dtype=bool)
     startups: dict[bool, Startup | None] = {}
     interval_s = time_s[second] - time_s[a]
@@ -236,7 +246,8 @@ def _prefix(series: Series, noise: Floats, cap: Floats, reading: Reading, max_ga
         square = np.square(w)
         product[own] = np.where(apart, np.minimum(both, cap[group] * square), 0.0)[:length]
         var = np.square(noise[group]) * square
-        step = ~gap & (d**2 > 2 * _STEP**2 * var)
+        # The sum of averages holds their steps.
+        step = ~gap & (d**2 > 2 * _STEP**2 * var) & (reading != "averaged")
         lone.append(low + np.flatnonzero(~apart[:length]))
         for rows, found in ((np.flatnonzero(step[:length]), steps), (np.flatnonzero(gap[:length]), gaps)):
             found.append(np.array([low + rows, dt[rows], d[rows], var[rows]]))
@@ -253,6 +264,16 @@ def _prefix(series: Series, noise: Floats, cap: Floats, reading: Reading, max_ga
         _Sparse(gap_at, (gap_d**2 / 12 + gap_var) * gap_dt**2),
         _Sparse(gap_at, gap_dt - SPACING_S),
     )
+
+
+def _first_minute(
+    series: Series, time_s: Floats, a: NDArray[np.int64], some: NDArray[np.bool_], max_gap_s: float
+) -> tuple[NDArray[np.int64], Floats]:
+    """The runs whose first reading follows another of their node, and [s] how long after it."""
+    own = np.flatnonzero(some & (a > 0))
+    d = time_s[a[own]] - time_s[a[own] - 1]
+    follows = (series.group[a[own]] == series.group[a[own] - 1]) & (d <= max_gap_s)
+    return own[follows], d[follows]
 
 
 def _group_noise(series: Series) -> tuple[Floats, Floats]:

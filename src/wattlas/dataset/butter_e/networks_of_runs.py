@@ -1,6 +1,10 @@
 """The networks of the runs as they were built: inputs after encoding, widths by the size search."""
 
+from itertools import chain
+
+import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from wattlas.networks.shapes import shape_names
 from wattlas.networks.size import build_networks
@@ -36,13 +40,17 @@ def networks_of(runs: pl.DataFrame) -> pl.DataFrame:
     is_rectangle = [False] * len(rows)
     for i, rectangle in zip(shallow, rectangles, strict=True):
         is_rectangle[i] = rectangle.widths == built[i].widths
+    ends = np.cumsum([0, *(len(n.widths) for n in built)])
+    flat = np.fromiter(chain.from_iterable(n.widths for n in built), dtype=np.int64, count=ends[-1])
+    widths = pl.from_arrow(pa.LargeListArray.from_arrays(ends, flat))
+    assert isinstance(widths, pl.Series)
+    facts = [
+        (name, t.n_inputs, t.n_outputs, t.n_observations, t.n_train_batches(), t.n_test_batches())
+        for name, t in PAPER_TASKS.items()
+    ]
+    names = ["dataset", "n_inputs", "n_outputs", "n_observations", "n_train_batches", "n_test_batches"]
     return known.with_columns(
-        pl.Series("widths", [list(n.widths) for n in built], pl.List(pl.Int64)),
+        widths.alias("widths"),
         pl.Series("n_parameters", [n.n_parameters for n in built], pl.Int64),
         pl.Series("is_rectangle", is_rectangle, pl.Boolean),
-        pl.Series("n_inputs", [task.n_inputs for task in tasks], pl.Int64),
-        pl.Series("n_outputs", [task.n_outputs for task in tasks], pl.Int64),
-        pl.Series("n_observations", [task.n_observations for task in tasks], pl.Int64),
-        pl.Series("n_train_batches", [task.n_train_batches() for task in tasks], pl.Int64),
-        pl.Series("n_test_batches", [task.n_test_batches() for task in tasks], pl.Int64),
-    )
+    ).join(pl.DataFrame(facts, schema=names, orient="row"), on="dataset", how="left", maintain_order="left")

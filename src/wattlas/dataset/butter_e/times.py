@@ -38,7 +38,7 @@ def to_utc(local_s: NDArray[np.int64]) -> NDArray[np.int64]:
     for moment, before, after in changes(low, high):
         # Forward: wall time goes on at moment + after. Back: the second pass ends at moment + before.
         since = moment + max(before, after)
-        utc[local_s >= since] += before - after
+        np.add(utc, before - after, out=utc, where=local_s >= since)
     return utc
 
 
