@@ -60,7 +60,7 @@ def fit(
     for machine, fitted in model.machines_.items():
         click.echo(
             f"{machine}: {fitted.data['n_points']} {' and '.join(fitted.data['sources'])} points, held-out "
-            f"error {fitted.held_out['mape']:.1%}"
+            f"error {fitted.held_out['mape']:.1%} (median {fitted.held_out['median_ape']:.1%})"
         )
 
 

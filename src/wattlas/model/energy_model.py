@@ -19,6 +19,7 @@ from wattlas.model.features import Features, Vector, features
 from wattlas.model.machine_model import MachineModel, Prediction
 from wattlas.model.points import (
     ENERGY,
+    SOURCES,
     check_domains,
     check_points,
     check_sources,
@@ -80,6 +81,8 @@ class EnergyModel:
                 )
             points = points.with_columns(pl.Series(ENERGY, values))
         points = check_points(points)
+        if isinstance(self.allow, str) or not set(self.allow) <= set(SOURCES):
+            raise UsageError(f"allow is {self.allow!r}; give some of {', '.join(SOURCES)} in a list")
         check_sources(points, self.allow)
         check_domains(points)
         energy = energies(points).to_numpy()
@@ -177,7 +180,12 @@ class EnergyModel:
         from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
 
         return Tags(
-            "regressor", TargetTags(True, positive_only=True), None, None, RegressorTags(), InputTags()
+            estimator_type="regressor",
+            target_tags=TargetTags(required=True, positive_only=True),
+            transformer_tags=None,
+            classifier_tags=None,
+            regressor_tags=RegressorTags(),
+            input_tags=InputTags(),
         )
 
     def save(self, path: str | Path, force: bool = False) -> None:

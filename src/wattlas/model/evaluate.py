@@ -58,7 +58,8 @@ def evaluate(
         own = points.filter(pl.col("machine") == name)
         if group_by == "machine":
             others = points.filter(pl.col("machine") != name)
-            result[name] = _from_others(own, others, EnergyModel(machines=known, allow=allow, seed=seed))
+            model = EnergyModel(machines=known, allow=allow, seed=seed)
+            result[name] = _from_others(own, others, known[name], model)
         else:
             model = EnergyModel(machines={name: known[name]}, allow=allow, seed=seed)
             result[name] = _held_out(own, known[name], group_by, model)
@@ -114,7 +115,9 @@ def _held_out(own: pl.DataFrame, machine: Machine, group_by: str, model: EnergyM
     }
 
 
-def _from_others(own: pl.DataFrame, others: pl.DataFrame, model: EnergyModel) -> dict[str, Any]:
+def _from_others(
+    own: pl.DataFrame, others: pl.DataFrame, machine: Machine, model: EnergyModel
+) -> dict[str, Any]:
     if others.height == 0:
         return _nothing("there is one machine only, no other to predict it from")
     model.fit(others)
@@ -124,7 +127,18 @@ def _from_others(own: pl.DataFrame, others: pl.DataFrame, model: EnergyModel) ->
     middle = np.mean([np.log(p.energy_j) for p in predictions], axis=0)
     # Nothing is known of an unseen machine but that it is one: a factor of ten either way.
     half = np.hypot(np.mean([np.log(p.upper_j / p.energy_j) for p in predictions], axis=0), np.log(10.0))
-    return metrics(energies(own).to_numpy(), np.exp(middle), np.exp(middle - half), np.exp(middle + half))
+    observed = energies(own).to_numpy()
+    errors = metrics(observed, np.exp(middle), np.exp(middle - half), np.exp(middle + half))
+    baselines = {}
+    for name in BASELINES:
+        predicted = baseline(name, others, own, machine)
+        baselines[name] = _nothing(predicted) if isinstance(predicted, str) else metrics(observed, predicted)
+    return {
+        **errors,
+        "sources": list(sources(own)),
+        "groups": {machine.name: errors},
+        "baselines": baselines,
+    }
 
 
 def metrics(

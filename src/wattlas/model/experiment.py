@@ -43,7 +43,9 @@ def design_experiment(
         UsageError: more runs asked for than there are candidates, or none.
     """
     if not 0 < n <= candidates.height:
-        raise UsageError(f"{n} runs of {candidates.height} candidates asked for; ask for 1 or more of them")
+        raise UsageError(
+            f"{n} runs of {candidates.height} candidates asked for; ask for 1 to {candidates.height}"
+        )
     random = np.random.default_rng(seed)
     rows = np.arange(candidates.height)
     if candidates.height > MOST_CANDIDATES:

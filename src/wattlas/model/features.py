@@ -43,6 +43,11 @@ class Features:
     def __len__(self) -> int:
         return len(self.depth)
 
+    @property
+    def batches_per_step(self) -> Vector:
+        """Batches, training and test, for each training step; 1 where nothing is tested."""
+        return 1.0 + self.test_batches / self.train_batches
+
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> "Features":
         """The features of some rows."""
         return Features(**{each.name: getattr(self, each.name)[rows] for each in fields(self)})

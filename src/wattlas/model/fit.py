@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 from scipy.optimize import least_squares
 
 from wattlas.core.errors import ModelError
@@ -160,7 +161,7 @@ def _minimise(
             derivative = np.sqrt((root + 1) / 2) / root
             residuals.append(z * np.sqrt(2 / (root + 1)))
             slopes.append(gradient * (derivative / s)[:, None])
-        return np.concatenate(residuals), np.concatenate(slopes)
+        return _condensed(np.concatenate(residuals), np.concatenate(slopes))
 
     # `least_squares` asks for the residuals of a point and then for the slopes there.
     last: dict[bytes, tuple[Vector, NDArray[np.float64]]] = {}
@@ -183,6 +184,18 @@ def _minimise(
         ftol=1e-7,
     )
     return found.x, float(found.cost)
+
+
+def _condensed(residuals: Vector, slopes: NDArray[np.float64]) -> tuple[Vector, NDArray[np.float64]]:
+    """As many rows as coefficients, and one, with the same cost, gradient and normal equations.
+
+    With R the Cholesky factor of slopesᵀ slopes, R⁻ᵀ slopesᵀ residuals has the gradient; the last row holds
+    what is left of the cost. SciPy would factor the tall matrix at every step, on all threads.
+    """
+    factor = np.linalg.cholesky(slopes.T @ slopes)
+    short = solve_triangular(factor, slopes.T @ residuals, lower=True)
+    rest = np.sqrt(max(float(residuals @ residuals - short @ short), 0.0))
+    return np.append(short, rest), np.vstack([factor.T, np.zeros(len(short))])
 
 
 def _spread(target: Target, law: Law, x: Vector, least: float) -> float:

@@ -16,7 +16,7 @@ from wattlas.model.timing import Timing
 SD_PER_DOUBLING = 0.1
 # A value within this factor of the range counts as inside.
 RANGE_SLACK = 1.05
-RANGED = ("n_parameters", "depth", "widest", "n_inputs", "batch_size", "train_batches")
+RANGED = ("n_parameters", "depth", "widest", "n_inputs", "batch_size", "train_batches", "batches_per_step")
 
 
 @dataclass(frozen=True)
@@ -117,4 +117,6 @@ class MachineModel:
 
 def valid_range(f: Features) -> dict[str, tuple[float, float]]:
     """Lowest and highest value of each ranged feature."""
-    return {n: (float(getattr(f, n).min()), float(getattr(f, n).max())) for n in RANGED}
+    valid = {n: (float(getattr(f, n).min()), float(getattr(f, n).max())) for n in RANGED}
+    # A training without tests is a part of what was fitted.
+    return {**valid, "batches_per_step": (1.0, valid["batches_per_step"][1])}

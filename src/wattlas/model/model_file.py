@@ -16,7 +16,7 @@ from wattlas.core.errors import ModelError, UnknownNameError, UsageError
 from wattlas.core.units import format_si
 from wattlas.hardware.machine import CacheLevel
 from wattlas.model.energy_model import EnergyModel
-from wattlas.model.law import SHAPES, TRAFFIC, Law, beyond, describe
+from wattlas.model.law import SHAPES, TRAFFIC, UNITS, Law, beyond, describe
 from wattlas.model.machine_model import MachineModel
 from wattlas.model.timing import Timing
 
@@ -84,11 +84,17 @@ def load_model(path_or_name: str | Path) -> EnergyModel:
         document = json.loads(content)
         found = (document["format"], document["version"])
         if found == (FORMAT, VERSION):
+            if not document["machines"]:
+                raise ValueError("it has no machine")
             model = EnergyModel(name=str(document["name"]))
             model.machines_ = {str(n): _machine_from_dict(m) for n, m in document["machines"].items()}
             return model
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        what = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        what = str(error)
+        if isinstance(error, KeyError):
+            what = f"it has no {error}"
+        elif isinstance(error, AttributeError | IndexError | TypeError):
+            what = "a value in it is of the wrong kind"
         raise ModelError(f"{text} is no energy model ({what}); {_FIT_IT}") from error
     raise ModelError(
         f"{text} is {found[0]} version {found[1]}, and this Wattlas reads {FORMAT} version {VERSION}; fit it "
@@ -174,7 +180,10 @@ def _byte_costs(m: MachineModel) -> dict[str, dict[str, float]]:
 def _machine_from_dict(d: dict[str, Any]) -> MachineModel:
     values = {str(n): float(c["value"]) for n, c in d["coefficients"].items()}
     for name, value in values.items():
-        describe(name)
+        if name.partition("_beyond_")[0] not in UNITS:
+            raise ValueError(f"there is no coefficient {name!r}")
+        if (unit := d["coefficients"][name]["unit"]) != describe(name)[0]:
+            raise ValueError(f"the coefficient {name} is in {unit!r}, not in {describe(name)[0]}")
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f"the coefficient {name} is {value}")
     free = tuple(d["log_covariance_of"])

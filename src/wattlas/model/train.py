@@ -30,12 +30,12 @@ def fit_machine(points: pl.DataFrame, energy: Vector, machine: Machine, seed: in
     Raises:
         ModelError: too few points.
     """
-    if points.height < LEAST_POINTS:
-        raise ModelError(
-            f"{points.height} point(s) of {machine.name!r} are too few to fit; give at least {LEAST_POINTS}, "
-            "and about 20 for a useful model"
-        )
     f, log_energy = features(points), np.log(energy)
+    if (n := distinct(f)) < LEAST_POINTS:
+        raise ModelError(
+            f"{points.height} point(s) of {n} networks of {machine.name!r} are too few to fit; give at least "
+            f"{LEAST_POINTS} networks, and about 20 for a useful model"
+        )
     choice = choose_law(points, f, log_energy, machine, seed)
     law = choice.law
     c = columns(law, f)
@@ -60,6 +60,12 @@ def fit_machine(points: pl.DataFrame, energy: Vector, machine: Machine, seed: in
         data=provenance(points, f, energy),
         timing=fit_timing(points, energy, fit, c, machine),
     )
+
+
+def distinct(f: Features) -> int:
+    """How many networks, on data of one size, there are: repeating one tells nothing of another."""
+    rows = np.column_stack([f.macs, f.batch_size, f.train_batches, f.test_batches])
+    return len(np.unique(rows, axis=0))
 
 
 def provenance(points: pl.DataFrame, f: Features, energy: Vector) -> dict[str, object]:

@@ -31,7 +31,7 @@ from wattlas.model.points import (
 )
 from wattlas.model.targets import Points
 from wattlas.model.timing import fit_timing
-from wattlas.model.train import LEAST_POINTS, provenance
+from wattlas.model.train import LEAST_POINTS, distinct, provenance
 
 # Standard deviations of a log cost about the known machine's: 0.1 is the same machine, 1 a factor of 2.7.
 LIKENESS = (0.1, 0.3, 1.0, PRIOR_SD)
@@ -97,12 +97,12 @@ def transfer(
     Raises:
         ModelError: too few points.
     """
-    if points.height < LEAST_POINTS:
-        raise ModelError(
-            f"{points.height} point(s) of {machine.name!r} are too few to calibrate with; give at least "
-            f"{LEAST_POINTS}, and about 20 chosen by 'wattlas model design-experiment'"
-        )
     f, log_energy = features(points), np.log(energy)
+    if (n := distinct(f)) < LEAST_POINTS:
+        raise ModelError(
+            f"{points.height} point(s) of {n} networks of {machine.name!r} are too few to calibrate with; "
+            f"give at least {LEAST_POINTS} networks, and about 20 chosen by 'wattlas model design-experiment'"
+        )
     law = transfer_law(source, machine, f)
     target = Points(columns(law, f), log_energy)
     folds = np.random.default_rng(seed).permutation(len(target)) % MOST_FOLDS

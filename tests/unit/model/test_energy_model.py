@@ -211,3 +211,22 @@ def test_the_checks_of_scikit_learn_that_need_no_array(check: str) -> None:
     if not hasattr(checks, check):
         pytest.skip(f"this scikit-learn has no {check}")
     getattr(checks, check)("EnergyModel", EnergyModel())
+
+
+def test_a_test_set_far_larger_than_any_is_extrapolation(fitted: EnergyModel, noisy: pl.DataFrame) -> None:
+    inside = fitted.predict_interval(noisy.with_columns(n_test_batches=0))
+    assert not inside.extrapolated.any()
+    many = fitted.predict_interval(noisy.with_columns(n_test_batches=100 * pl.col("n_train_batches")))
+    assert many.extrapolated.all()
+    assert (many.log_sd > 0.3).all()
+
+
+def test_one_network_many_times_is_one_network(noisy: pl.DataFrame) -> None:
+    with pytest.raises(ModelError, match=r"20 point\(s\) of 1 networks .* too few"):
+        EnergyModel().fit(pl.concat([noisy[:1]] * 20))
+
+
+@pytest.mark.parametrize("allow", ["modelled", ["guessed"]])
+def test_sources_that_are_none(noisy: pl.DataFrame, allow: object) -> None:
+    with pytest.raises(UsageError, match="allow is"):
+        EnergyModel(allow=allow).fit(noisy)  # type: ignore[arg-type]

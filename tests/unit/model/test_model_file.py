@@ -1,5 +1,7 @@
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -132,4 +134,24 @@ def test_damaged_models(fitted: EnergyModel, tmp_path: Path, where: tuple[str, .
     at[where[-1]] = value
     path.write_text(json.dumps(document))
     with pytest.raises(ModelError, match="is no energy model"):
+        load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("mend", "told"),
+    [
+        (lambda m: m["coefficients"].update(bogus=m["coefficients"]["step"]), "no coefficient 'bogus'"),
+        (lambda m: m["coefficients"]["step"].update(unit="kWh"), "the coefficient step is in 'kWh'"),
+        (lambda m: m.update(levels="none"), "wrong kind"),
+    ],
+)
+def test_a_file_edited_by_hand_says_what_is_wrong(
+    fitted: EnergyModel, tmp_path: Path, mend: Callable[[dict[str, Any]], None], told: str
+) -> None:
+    path = tmp_path / "model.json"
+    fitted.save(path)
+    document = json.loads(path.read_text())
+    mend(document["machines"]["eagle-cpu"])
+    path.write_text(json.dumps(document))
+    with pytest.raises(ModelError, match=told):
         load_model(path)
