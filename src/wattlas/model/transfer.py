@@ -37,6 +37,8 @@ from wattlas.model.train import LEAST_POINTS, distinct, provenance
 LIKENESS = (0.1, 0.3, 1.0, PRIOR_SD)
 # Relative standard deviation of a run's energy when it is repeated.
 REPEATS = 0.03
+# Degrees of freedom of left-out errors: few, for heavy tails.
+FREEDOM = 2.0
 # Points are left out one at a time, or in at most this many folds.
 MOST_FOLDS = 20
 
@@ -142,9 +144,13 @@ def _left_out(
 
 
 def _log_density(residual: Vector, variance: Vector) -> float:
-    """Of left-out points: small errors count for more where the fit was sure of them."""
+    """Of left-out points: small errors count for more where the fit was sure of them.
+
+    Student's t, not normal: one wild run must not say that two machines are alike.
+    """
     total = variance + REPEATS**2
-    return float(-0.5 * np.sum(residual**2 / total + np.log(total)))
+    wide = (FREEDOM + 1) * np.log1p(residual**2 / (FREEDOM * total))
+    return float(-0.5 * np.sum(wide + np.log(total)))
 
 
 def transfer_law(source: MachineModel, machine: Machine, f: Features) -> Law:

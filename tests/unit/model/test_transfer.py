@@ -175,3 +175,22 @@ def test_modelled_energies_are_asked_for(
     base = load_model("butter-e").set_params(machines={"new": NEW})
     with pytest.raises(UsageError, match="--allow-modelled"):
         calibrate(base, few)
+
+
+def test_a_wild_run_does_not_make_unlike_machines_alike(everything: Points) -> None:
+    # No price of synchronisation here, operations ten times as dear, and one run in twenty wild.
+    source = load_model("butter-e").machines_["eagle-cpu"]
+    odd = {"sync": -5.0, "flop": 2.3, "activation_byte": -2.0}
+    x = source.x + np.array([odd.get(name, 0.0) for name in source.law.free])
+    energy = evaluate_law(source.law, x, columns(source.law, features(everything)))[0]
+    random = np.random.default_rng(0)
+    measured = everything.with_columns(
+        energy_per_datum_j=pl.Series(energy * np.exp(0.03 * random.normal(size=len(energy))))
+    )
+    few = chosen_energies(few_of(everything, 20), measured)
+    wild = few["energy_per_datum_j"].to_numpy().copy()
+    wild[11] /= 4
+    few = few.with_columns(energy_per_datum_j=pl.Series(wild))
+    made = calibrate(load_model("butter-e").set_params(machines={"new": NEW}), few)
+    assert made.machines_["new"].data["likeness_sd"] >= 1.0
+    assert np.abs(made.predict(measured) / energy - 1).mean() < 0.06
