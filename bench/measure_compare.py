@@ -27,11 +27,17 @@ N_RESAMPLED = 999
 
 def scenarios(rng, shape):
     """Name -> energies of A and B with equal true means, each [trial, block]."""
-    z = lambda: rng.standard_normal(shape)  # noqa: E731
-    normal = lambda sd: 100 * (1 + sd * z())  # noqa: E731
-    log_normal = lambda sd: 100 * np.exp(sd * z() - sd**2 / 2)  # noqa: E731
-    outlying = lambda p: normal(0.01) * (1 + 0.3 * (rng.random(shape) < p)) / (1 + 0.3 * p)  # noqa: E731
-    drift = 1 + np.linspace(0, 0.1, shape[1]) + np.cumsum(0.01 * z(), axis=1)
+
+    def normal(sd):
+        return 100 * (1 + sd * rng.standard_normal(shape))
+
+    def log_normal(sd):
+        return 100 * np.exp(sd * rng.standard_normal(shape) - sd**2 / 2)
+
+    def outlying(p):
+        return normal(0.01) * (1 + 0.3 * (rng.random(shape) < p)) / (1 + 0.3 * p)
+
+    drift = 1 + np.linspace(0, 0.1, shape[1]) + np.cumsum(0.01 * rng.standard_normal(shape), axis=1)
     order = np.where(rng.random(shape) < 0.5, 1, -1)
     return {
         "normal, sd 2 %": (normal(0.02), normal(0.02)),

@@ -216,6 +216,7 @@ def test_node_effects_are_recovered(case: Path, default: Path) -> None:
 
 def test_held_out_spread_between_nodes_is_lower(default: Path) -> None:
     report = json.loads((default / "import_report.json").read_text())["standardisation"]
+    assert {kind: fit["reference"] for kind, fit in report.items()} == {"cpu": "cpu1", "gpu": "gpu1"}
     assert report["cpu"]["held_out_spread_w"]["ours"] < 0.7 * report["cpu"]["held_out_spread_w"]["published"]
     assert report["gpu"]["held_out_spread_w"]["ours"] < 0.95 * report["gpu"]["held_out_spread_w"]["published"]
 

@@ -1,4 +1,4 @@
-"""`wattlas dataset`: make a dataset of runs."""
+"""`wattlas dataset`: make, import, check and publish datasets of runs."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from wattlas.cli.dataset_validate import command as validate
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 def command() -> None:
-    """Make a dataset of runs."""
+    """Make, import, check and publish datasets of runs."""
 
 
 command.add_command(fetch)

@@ -15,8 +15,8 @@ from wattlas.cli.model_input import (
     force_option,
     machine_option,
     read_input,
-    refuse_existing,
 )
+from wattlas.cli.output import Output
 
 
 @click.group(epilog="Example:  wattlas model predict model.json points.csv -o predicted.csv")
@@ -49,14 +49,15 @@ def fit(
     force: bool,
 ) -> None:
     """Fit an energy model to POINTS: one readable law for each machine in them."""
-    refuse_existing(output, force)
+    made_file = Output(output, force)
     from wattlas.model.energy_model import EnergyModel
+    from wattlas.model.model_file import model_text
 
     read, machines = read_input(points, machine_files, domain)
     model = EnergyModel(
         name=name or output.stem, machines=machines, allow=allowed_sources(allow_modelled, allow_simulated)
     ).fit(read)
-    model.save(output, force)
+    made_file.write(model_text(model).encode())
     for machine, fitted in model.machines_.items():
         click.echo(
             f"{machine}: {fitted.data['n_points']} {' and '.join(fitted.data['sources'])} points, held-out "
@@ -77,7 +78,7 @@ def fit(
 @force_option
 def predict(model: str, points: Path, output: Path, parts: bool, costs: bool, force: bool) -> None:
     """Predict the energy per datum of POINTS, with 95 % intervals; say which are extrapolated."""
-    refuse_existing(output, force)
+    made_file = Output(output, force)
     import polars as pl
 
     from wattlas.model.model_file import load_model
@@ -98,7 +99,7 @@ def predict(model: str, points: Path, output: Path, parts: bool, costs: bool, fo
         if wanted:
             made = split(read)
             frame = frame.hstack(made.rename({n: f"{prefix}_{n}" for n in made.columns}))
-    frame.write_csv(output)
+    made_file.write(frame.write_csv().encode())
 
 
 @command.command(epilog="Example:  wattlas model evaluate points.csv --group-by dataset --json")

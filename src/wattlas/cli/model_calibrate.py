@@ -14,8 +14,8 @@ from wattlas.cli.model_input import (
     force_option,
     machine_option,
     read_input,
-    refuse_existing,
 )
+from wattlas.cli.output import Output
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from wattlas.hardware.machine import Machine
     from wattlas.model.experiment import Criterion
 
+# Those of `model.experiment`, which takes long to import: the help does not.
 CRITERIA = ("prediction", "d-optimal")
 _from = click.option(
     "--from",
@@ -60,8 +61,8 @@ def calibrate(
     The new model has MODEL's machines and the new one, whose coefficients start from those of a machine of
     MODEL and go where the points say.
     """
-    refuse_existing(output, force)
-    from wattlas.model.model_file import load_model
+    made_file = Output(output, force)
+    from wattlas.model.model_file import load_model, model_text
     from wattlas.model.transfer import calibrate as moved
 
     loaded = load_model(model)
@@ -69,7 +70,7 @@ def calibrate(
     loaded.set_params(machines=machines, allow=allowed_sources(allow_modelled, allow_simulated))
     made = moved(loaded, read, source)
     made.name = name or output.stem
-    made.save(output, force)
+    made_file.write(model_text(made).encode())
     for machine in read["machine"].unique().sort():
         fitted = made.machines_[machine]
         click.echo(
@@ -115,7 +116,7 @@ def design_experiment(
     Among the networks of SPEC, on the machine that it names or this one; or else of the paper's sweep.
     'wattlas sweep run SPEC --only RUNS.csv' runs them.
     """
-    refuse_existing(output, force)
+    made_file = Output(output, force)
     import polars as pl
 
     from wattlas.hardware.catalogue import load_machine
@@ -142,7 +143,8 @@ def design_experiment(
     name = target.name if target else start
     candidates = candidates.with_columns(pl.lit(name).alias("machine"))
     runs = chosen_of(loaded.machines_[start], candidates, target, count, criterion)
-    runs.with_columns(pl.col("widths").cast(pl.List(pl.String)).list.join(" ")).write_csv(output)
+    spaced = pl.col("widths").cast(pl.List(pl.String)).list.join(" ")
+    made_file.write(runs.with_columns(spaced).write_csv().encode())
     click.echo(f"{output}: {count} of {candidates.height} networks for {name}, from {start}")
 
 

@@ -55,13 +55,3 @@ def read_input(
 def allowed_sources(modelled: bool, simulated: bool) -> tuple[str, ...]:
     """What may be fitted beside measured energies."""
     return ("modelled",) * modelled + ("simulated",) * simulated
-
-
-def refuse_existing(output: Path, force: bool) -> None:
-    """Say so before a long fit, not after it."""
-    from wattlas.core.errors import UsageError
-
-    if output.exists() and not force:
-        raise UsageError(f"{output} exists; choose another path, or overwrite it with --force")
-    if not output.parent.is_dir():
-        raise UsageError(f"{output.parent} is no directory; make it, or choose another path for the output")

@@ -34,10 +34,15 @@ def save_model(model: EnergyModel, path: Path, force: bool = False) -> None:
     """
     if path.exists() and not force:
         raise UsageError(f"{path} exists; choose another path, or overwrite it with --force")
+    path.write_text(model_text(model), encoding="utf-8")
+
+
+def model_text(model: EnergyModel) -> str:
+    """A fitted model as the text of its file."""
     text = json.dumps(model_to_dict(model), indent=1, allow_nan=False, ensure_ascii=False)
     # A row of numbers, or a list of names, is read as one. Within JSON strings there are no line ends.
     flat = re.sub(r"\[\n([^\[\]{}]*)\n *\]", lambda m: "[" + " ".join(m[1].split()) + "]", text)
-    path.write_text(flat + "\n", encoding="utf-8")
+    return flat + "\n"
 
 
 def model_to_dict(model: EnergyModel) -> dict[str, Any]:

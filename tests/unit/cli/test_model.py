@@ -6,9 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from wattlas.cli import model_calibrate
 from wattlas.cli.main import main
 from wattlas.hardware.catalogue import load_machine
 from wattlas.model.baselines import BASELINES
+from wattlas.model.experiment import CRITERIA
 from wattlas.model.features import features
 from wattlas.model.grid import grid_points
 from wattlas.model.law import Law, columns, evaluate_law
@@ -144,7 +146,7 @@ def test_outputs_are_not_overwritten(model: Path, points: Path, tmp_path: Path, 
     assert model.read_bytes() == before
     assert main(["model", "fit", str(points), "-o", str(model), "--force", "--name", "again"]) == 0
     assert json.loads(model.read_text())["name"] == "again"
-    assert "is no directory" in failed(
+    assert "a directory that exists" in failed(
         capsys, 2, "model", "fit", points, "-o", tmp_path / "no" / "model.json"
     )
 
@@ -266,6 +268,10 @@ def test_calibrate_with_designed_runs(
         == 0
     )
     assert set(pl.read_csv(tmp_path / "g.csv")["machine"]) == {"eagle-gpu"}
+
+
+def test_the_command_offers_every_criterion() -> None:
+    assert model_calibrate.CRITERIA == CRITERIA
 
 
 def test_design_among_the_networks_of_a_sweep(tmp_path: Path, capsys: Capsys) -> None:

@@ -5,9 +5,11 @@ import polars as pl
 import pytest
 
 from wattlas.dataset.butter_e.features import Networks
+from wattlas.dataset.butter_e.integrate import _group_noise
 from wattlas.dataset.butter_e.node_effects import fit_node_effects
 from wattlas.dataset.butter_e.overhead import fit_overhead
 from wattlas.dataset.butter_e.quality import QcLimits, own_qc, published_qc
+from wattlas.dataset.butter_e.series import Series
 from wattlas.dataset.butter_e.startup import learn
 from wattlas.networks import PAPER_TASKS, build_network, work, working_sets
 
@@ -110,3 +112,16 @@ def test_an_outlier_does_not_hide_in_a_small_group(n: int, published: bool, ours
     runs = outlier_among(n)
     for qc, expected in ((published_qc, published), (own_qc, ours)):
         assert ("run_time_outlier" in qc(runs, QcLimits())["qc_flags"][-1]) == expected
+
+
+def test_too_few_readings_leave_the_noise_an_estimate_and_never_nothing() -> None:
+    """No node has the four readings in a row that tell its noise: it is not 0 for that."""
+    for group in ([0, 0, 0], [0, 0, 1, 1, 2, 2]):
+        n = len(group)
+        index = np.arange(n, dtype=np.int32)
+        series = Series(
+            index, index.astype(np.int64), np.array(group, np.int32), 60 * index, np.full(n, 300.0), 3, 0
+        )
+        noise, cap = _group_noise(series)
+        assert (noise > 0).all()
+        assert np.isinf(cap).all()

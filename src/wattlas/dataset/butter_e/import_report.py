@@ -84,6 +84,7 @@ def import_report(
     }
     report["standardisation"] = {
         _KINDS[kind]: {
+            "reference": done.references[kind],
             "experiments_on_several_nodes": e.n_experiments,
             "prior_sd": dict(zip(("node_offset_w", "scale"), e.prior_sd, strict=True)),
             "held_out_spread_w": e.spread_w,

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def import_butter_e(
         else:
             runs = own_qc(_with_networks(joined.runs, networks.result(), summary), options.limits)
             done = own_standardise(runs, nodes)
-            done = Standardised(_finished(done.runs), done.nodes, done.effects, done.overheads)
+            done = replace(done, runs=_finished(done.runs))
             experiments = own_experiments(done.runs)
         progress("writing")
         day = done.runs.select(pl.col("start_utc").min().dt.date()).item()

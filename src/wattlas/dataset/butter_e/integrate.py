@@ -43,7 +43,8 @@ _MEDIAN_PRODUCT = 0.729
 _CAP = 12.0
 # Samples gone through at a time: what is made of them stays in the cache.
 _BLOCK = 1 << 17
-TERMS = ("noise", "quantisation", "steps", "start", "end", "stamps", "gaps")
+# Relative noise of power where too few readings of any node tell it: an estimate, on the large side.
+_UNKNOWN_NOISE = 0.02
 
 
 @dataclass(frozen=True)
@@ -283,8 +284,9 @@ def _group_noise(series: Series) -> tuple[Floats, Floats]:
     """
     w, group = series.power_w, series.group
     n_groups = int(group[-1]) + 1 if len(group) else 1
+    unknown = np.full(n_groups, _UNKNOWN_NOISE), np.full(n_groups, np.inf)
     if len(w) < 4:
-        return np.full(n_groups, 0.02), np.full(n_groups, np.inf)
+        return unknown
     relative = np.empty(len(w) - 3, dtype=np.float32)
     rng = np.random.default_rng(0)
     for low in range(0, len(relative), _BLOCK):
@@ -294,17 +296,15 @@ def _group_noise(series: Series) -> tuple[Floats, Floats]:
         relative[low:high] = np.abs(d[:-2] * d[2:]) / np.square(w[low + 1 : high + 1])
     relative[group[3:] != group[:-3]] = np.nan
     frame = pl.DataFrame({"group": group[:-3], "relative": relative}).filter(pl.col("relative").is_not_nan())
-    overall = float(frame["relative"].median() or 0.0)  # type: ignore[arg-type]
+    if frame.is_empty():
+        return unknown
+    overall = float(np.median(frame["relative"]))
     own = frame.group_by("group").agg(pl.col("relative").median().cast(pl.Float64), pl.len())
     n_own, at = own["len"].to_numpy(), own["group"].to_numpy()
     median = np.full(n_groups, overall)
     median[at] = (_PRIOR_PRODUCTS * overall + n_own * own["relative"].to_numpy()) / (_PRIOR_PRODUCTS + n_own)
     spread = QUANTUM_W**2 / 12 / float(np.median(w[:: max(1, len(w) // 10_000)])) ** 2
     return np.sqrt(np.maximum(median / _MEDIAN_PRODUCT - spread, 0.0)), _CAP * median
-
-
-def _running(values: Floats) -> Floats:
-    return np.concatenate(([0.0], np.cumsum(values)))
 
 
 def _excess_w(change_w: Floats, noise_w: Floats) -> Floats:

@@ -22,15 +22,21 @@ from wattlas.dataset.butter_e.tables_in import REFERENCE_TYPE
 
 # Without a network of the size, or of a start-up that no run shows.
 NO_OVERHEAD = "no_overhead"
+# What energies are standardised to where no node is of the reference type.
+ALL_NODES = "the median of these nodes"
 
 
 @dataclass(frozen=True)
 class Standardised:
-    """Runs and nodes with their new columns, and by kind of node the fits behind them."""
+    """Runs and nodes with their new columns, and by kind of node the fits behind them.
+
+    `references` says whose idle power energies were standardised to.
+    """
 
     runs: pl.DataFrame
     nodes: pl.DataFrame
     effects: dict[bool, NodeEffects] = field(default_factory=dict)
+    references: dict[bool, str] = field(default_factory=dict)
     overheads: dict[bool, Overhead] = field(default_factory=dict)
 
 
@@ -54,11 +60,12 @@ def own_standardise(runs: pl.DataFrame, nodes: pl.DataFrame) -> Standardised:
         pl.when(kept).then(kept.sum().over("experiment", "has_gpu")).alias("n_repetitions")
     )
     runs = runs.with_columns(kept.alias("_kept"))
-    effects, fitted = {}, []
+    effects, references, fitted = {}, {}, []
     for gpu in (False, True):
         part = runs.filter(pl.col("_kept") & (pl.col("has_gpu") == gpu))
         if part.height:
-            effects[gpu], frame = _node_effects(part, nodes.filter(pl.col("has_gpu") == gpu), gpu)
+            own = nodes.filter(pl.col("has_gpu") == gpu)
+            effects[gpu], frame, references[gpu] = _node_effects(part, own, gpu)
             fitted.append(frame)
     nodes = nodes.join(pl.concat(fitted), on="node", how="left", maintain_order="left") if fitted else (
         nodes.with_columns(pl.lit(None, pl.Float64).alias(n) for n in _NODE_COLUMNS)
@@ -80,14 +87,16 @@ def own_standardise(runs: pl.DataFrame, nodes: pl.DataFrame) -> Standardised:
         pl.when("_kept").then(u_power * seconds).alias("u_std_energy_j"),
     )
     runs, overheads = _without_overhead(runs)
-    return Standardised(runs.drop("_kept"), nodes, effects, overheads)
+    return Standardised(runs.drop("_kept"), nodes, effects, references, overheads)
 
 
 _NODE_COLUMNS = ["offset_w", "u_offset_w", "scale", "u_scale", "n_repeats", "reference_idle_w"]
 
 
-def _node_effects(runs: pl.DataFrame, nodes: pl.DataFrame, gpu: bool) -> tuple[NodeEffects, pl.DataFrame]:
-    """The effects of the nodes that ran something, and a frame of them."""
+def _node_effects(
+    runs: pl.DataFrame, nodes: pl.DataFrame, gpu: bool
+) -> tuple[NodeEffects, pl.DataFrame, str]:
+    """The effects of the nodes that ran something, a frame of them, and what they are relative to."""
     used = nodes.filter(pl.col("node").is_in(runs["host_name"].unique().implode())).sort("node")
     types = sorted(used["type"].unique())
     index = pl.DataFrame({"host_name": used["node"], "_node": np.arange(used.height)})
@@ -95,8 +104,9 @@ def _node_effects(runs: pl.DataFrame, nodes: pl.DataFrame, gpu: bool) -> tuple[N
         index, on="host_name", maintain_order="left"
     )
     seconds = rows["run_time_s"].to_numpy()
-    of_type = nodes.filter(pl.col("type") == REFERENCE_TYPE[gpu])["p2"].median()
-    reference_w = float(of_type if isinstance(of_type, float) else used["p2"].median())  # type: ignore[arg-type]
+    of_type = nodes.filter(pl.col("type") == REFERENCE_TYPE[gpu])
+    reference = REFERENCE_TYPE[gpu] if of_type.height else ALL_NODES
+    reference_w = float(np.median((of_type if of_type.height else used)["p2"]))
     found = fit_node_effects(
         rows["energy_j"].to_numpy() / seconds,
         rows["u_energy_j"].to_numpy() / seconds,
@@ -107,7 +117,7 @@ def _node_effects(runs: pl.DataFrame, nodes: pl.DataFrame, gpu: bool) -> tuple[N
         np.array([types.index(name) for name in used["type"]]),
         reference_w,
     )
-    return found, pl.DataFrame(
+    frame = pl.DataFrame(
         {
             "node": used["node"],
             "offset_w": found.offset_w,
@@ -118,6 +128,7 @@ def _node_effects(runs: pl.DataFrame, nodes: pl.DataFrame, gpu: bool) -> tuple[N
             "reference_idle_w": np.full(used.height, reference_w),
         }
     )
+    return found, frame, reference
 
 
 def _without_overhead(runs: pl.DataFrame) -> tuple[pl.DataFrame, dict[bool, Overhead]]:
