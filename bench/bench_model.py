@@ -121,6 +121,10 @@ def main() -> None:
             load_machine(given.machine) if given.machine else read.machines.get(name) or load_machine(name)
         )
     energy = own["energy_per_datum_j"].to_numpy()
+    held_out = fit_machine(own, energy, machine).held_out
+    print(f"{given.points}: all {own.height} fitted, left out {held_out['left_out']}:")
+    print(f"  mean {held_out['mape']:.1%}, median {held_out['median_ape']:.1%}; kept {held_out['kept']}")
+    print("  mean |ln| of each law: " + ", ".join(f"{k} {v:.3f}" for k, v in held_out["tried"].items()))
     curve(str(given.points), replace(machine, name=name), lambda _: (own, energy), given.source, given.trials)
 
 

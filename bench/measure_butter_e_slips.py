@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from wattlas.dataset.butter_e.importer import ImportOptions, import_butter_e
 
@@ -33,7 +34,14 @@ def joined(case: Path, folder: Path) -> pl.DataFrame:
     wanted = ["status", "energy_j", "std_energy_j", "non_overhead_energy_j", "qc_flags", "excluded"]
     return (
         ours.join(
-            truth.select("run_id", "file_layout", "planted_defect", pl.col("energy_j").alias("true_j")),
+            # Only a made release tells which runs cross a change of the clock.
+            truth.select(
+                "run_id",
+                "file_layout",
+                "planted_defect",
+                pl.col("energy_j").alias("true_j"),
+                cs.by_name("crosses", require_all=False),
+            ),
             on="run_id",
         )
         .join(published.select("run_id", *(pl.col(n).alias(f"pub_{n}") for n in wanted)), on="run_id")
@@ -62,6 +70,8 @@ def energies(runs: pl.DataFrame) -> None:
     kinds += [(f"single files, {name}", single & pl.col("run_time_s").is_between(a, b))
               for name, a, b in LENGTHS]  # fmt: skip
     kinds += [(defect, pl.col("planted_defect") == defect) for defect in ("edge_zero", "gap1")]
+    if "crosses" in runs.columns:
+        kinds.append(("across a clock change", pl.col("crosses") != ""))
     for name, which in kinds:
         own = both.filter(which)
         if own.height:
