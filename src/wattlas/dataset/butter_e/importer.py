@@ -25,7 +25,13 @@ from wattlas.dataset.butter_e.power_rows import PowerRows, read_power_rows
 from wattlas.dataset.butter_e.published_features import published_experiments
 from wattlas.dataset.butter_e.published_join import ERRORS, published_join
 from wattlas.dataset.butter_e.published_standardise import published_standardise, type_idle
-from wattlas.dataset.butter_e.quality import PARAMETERS_DIFFER, own_qc, published_qc, with_flag
+from wattlas.dataset.butter_e.quality import (
+    EPOCHS_ASSUMED,
+    PARAMETERS_DIFFER,
+    own_qc,
+    published_qc,
+    with_flag,
+)
 from wattlas.dataset.butter_e.series import make_series, make_windows
 from wattlas.dataset.butter_e.summary import Summary, read_summary
 from wattlas.dataset.butter_e.tables_in import Metadata, read_datasets, read_metadata, read_nodes
@@ -165,7 +171,7 @@ def _own(rows: PowerRows, runs: pl.DataFrame, options: ImportOptions) -> Joined:
     why = {job: f"the power file of job {job} cannot be read: {r}" for job, r in rows.unreadable.items()}
     job = pl.col("slurm_job_id").replace_strict(why or {"": ""}, default=None, return_dtype=pl.String)
     accuracy = runs["has_gpu"].replace_strict(
-        {g: (load_machine(name).u_power_relative or 0.0) / np.sqrt(3) for g, name in MACHINES.items()},
+        {g: _accuracy(name) / np.sqrt(3) for g, name in MACHINES.items()},
         return_dtype=pl.Float64,
     )
     flags = {
@@ -195,19 +201,29 @@ _REASONS = {
 }
 
 
+def _accuracy(machine: str) -> float:
+    """Half-width of a node meter's accuracy, relative: the catalogue's estimate."""
+    relative = load_machine(machine).u_power_relative
+    assert relative is not None
+    return relative
+
+
 def _with_networks(runs: pl.DataFrame, networks: pl.DataFrame, summary: Summary | None) -> pl.DataFrame:
     """Networks as built, and the epochs that the summary recorded (3,000 where it says nothing)."""
     runs = runs.join(networks, on=KEYS, how="left", maintain_order="left")
     if summary is None:
-        runs = runs.with_columns(pl.lit(EPOCHS, pl.Int64).alias("epochs"))
+        runs = runs.with_columns(pl.lit(None, pl.Int64).alias("epochs"))
     else:
         recorded = summary.experiments.select(
             pl.col("experiment_id").cast(pl.Int64).alias("old_experiment_id"),
             pl.col("last_epoch").cast(pl.Int64).alias("epochs"),
         ).unique("old_experiment_id")
         runs = runs.join(recorded, on="old_experiment_id", how="left", maintain_order="left")
-        runs = runs.with_columns(pl.col("epochs").fill_null(EPOCHS))
-    return with_flag(runs, {PARAMETERS_DIFFER: pl.col("parameters") != pl.col("n_parameters")})
+    flags = {
+        PARAMETERS_DIFFER: pl.col("parameters") != pl.col("n_parameters"),
+        EPOCHS_ASSUMED: pl.col("epochs").is_null(),
+    }
+    return with_flag(runs, flags).with_columns(pl.col("epochs").fill_null(EPOCHS))
 
 
 def _finished(runs: pl.DataFrame) -> pl.DataFrame:

@@ -5,9 +5,9 @@ the intercept of
 
     y = y0 + (training steps + test batches / 3) (a + b depth)
 
-over the runs of small networks of every dataset (a forward pass is a third of a step), for y the run time and
-the standardised energy, weighted by
-what scatters: a constant part and one in proportion to the trained part (iterated twice, robustly).
+over the runs of small networks of every dataset (a forward pass is a third of a step), for y the run time
+and the standardised energy, weighted by what scatters: a constant part and one in proportion to the trained
+part (iterated twice, robustly).
 """
 
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ class Overhead:
         u_run_time_s, u_energy_j: their standard uncertainties.
         scatter_j: how much the energy of a run's start-up differs from run to run.
         n_runs: that tell.
+        origin: the fit, or what stands for it where there are too few runs for one.
     """
 
     run_time_s: float
@@ -38,6 +39,7 @@ class Overhead:
     u_energy_j: float
     scatter_j: float
     n_runs: int
+    origin: str = "intercept"
 
 
 def fit_overhead(run_time_s: Floats, energy_j: Floats, steps: Floats, depth: Floats) -> Overhead | None:

@@ -7,11 +7,8 @@ import polars as pl
 from wattlas.core.errors import UsageError
 
 LONG_RUN, ZERO_ENERGY, RUN_TIME_OUTLIER = "long_run", "zero_energy", "run_time_outlier"
-POWER_BELOW_IDLE, POWER_ABOVE_PEAK, PARAMETERS_DIFFER = (
-    "power_below_idle",
-    "power_above_peak",
-    "parameters_differ",
-)
+POWER_BELOW_IDLE, POWER_ABOVE_PEAK = "power_below_idle", "power_above_peak"
+PARAMETERS_DIFFER, EPOCHS_ASSUMED = "parameters_differ", "epochs_assumed"
 # Runs with one of these enter no standardisation and no median.
 EXCLUDING = (LONG_RUN, ZERO_ENERGY, RUN_TIME_OUTLIER, POWER_BELOW_IDLE, POWER_ABOVE_PEAK)
 # Of normal data, the standard deviation is this many median absolute deviations.
